@@ -1,0 +1,128 @@
+package duck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+	"github.com/duckdb/duckdb-go/v2/mapping"
+)
+
+// ErrNotOneStatement is returned by Prepare for an empty text or for several statements.
+var ErrNotOneStatement = errors.New("exactly one SQL statement is expected")
+
+// StatementKind is DuckDB's class of a statement.
+type StatementKind int
+
+// The kinds that callers tell apart.
+const (
+	KindOther StatementKind = iota
+	KindSelect
+	KindExplain
+)
+
+// Stmt is a prepared statement of one Conn, and bound to it.
+type Stmt struct {
+	conn *Conn
+	stmt mapping.PreparedStatement
+}
+
+// Prepare parses and binds exactly one statement and runs nothing.
+func (c *Conn) Prepare(sql string) (*Stmt, error) {
+	var extracted mapping.ExtractedStatements
+	count := mapping.ExtractStatements(c.conn, sql, &extracted)
+	defer mapping.DestroyExtracted(&extracted)
+	if count == 0 {
+		if message := mapping.ExtractStatementsError(extracted); message != "" {
+			return nil, newError(message)
+		}
+		return nil, ErrNotOneStatement
+	}
+	if count != 1 {
+		return nil, ErrNotOneStatement
+	}
+	s := &Stmt{conn: c}
+	if mapping.PrepareExtractedStatement(c.conn, extracted, 0, &s.stmt) == mapping.StateError {
+		err := newError(mapping.PrepareError(s.stmt))
+		mapping.DestroyPrepare(&s.stmt)
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close frees the statement. Results made from it stay valid.
+func (s *Stmt) Close() { mapping.DestroyPrepare(&s.stmt) }
+
+// Kind tells what the statement does.
+func (s *Stmt) Kind() StatementKind {
+	switch mapping.PreparedStatementType(s.stmt) {
+	case mapping.StatementTypeSelect:
+		return KindSelect
+	case mapping.StatementTypeExplain:
+		return KindExplain
+	default:
+		return KindOther
+	}
+}
+
+// Params is the number of parameters DuckDB found.
+func (s *Stmt) Params() int { return int(mapping.NParams(s.stmt)) }
+
+// Query runs the statement and returns its whole result, held in memory by DuckDB outside its
+// memory limit. When ctx ends it is interrupted and the error is ctx's.
+func (s *Stmt) Query(ctx context.Context, args ...any) (*Result, error) {
+	return s.run(ctx, args, mapping.ExecutePrepared)
+}
+
+// Stream runs the statement and returns a result that DuckDB produces as it is
+// read, through a buffer of about a megabyte. The connection is busy until the result is closed.
+func (s *Stmt) Stream(ctx context.Context, args ...any) (*Result, error) {
+	return s.run(ctx, args, bindings.ExecutePreparedStreaming) //nolint:staticcheck // deprecated without a successor, see ARCHITECTURE.md
+}
+
+func (s *Stmt) run(ctx context.Context, args []any, execute func(mapping.PreparedStatement, *mapping.Result) mapping.State) (*Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := s.bind(args); err != nil {
+		return nil, err
+	}
+	release := s.conn.interruptOn(ctx)
+	r := &Result{ctx: ctx, release: release}
+	if execute(s.stmt, &r.res) == mapping.StateError {
+		err := newError(mapping.ResultError(&r.res))
+		r.Close()
+		if ctx.Err() != nil && Interrupted(err) {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	r.readColumns()
+	return r, nil
+}
+
+func (s *Stmt) bind(args []any) error {
+	if n := s.Params(); n != len(args) {
+		return &ParamsError{Want: n, Got: len(args)}
+	}
+	for i, arg := range args {
+		v, err := newValue(arg)
+		if err != nil {
+			return fmt.Errorf("parameter %d: %w", i+1, err)
+		}
+		state := mapping.BindValue(s.stmt, mapping.IdxT(i+1), v)
+		mapping.DestroyValue(&v)
+		if state == mapping.StateError {
+			return fmt.Errorf("parameter %d: %w", i+1, newError(mapping.PrepareError(s.stmt)))
+		}
+	}
+	return nil
+}
+
+// ParamsError reports a wrong number of parameters.
+type ParamsError struct{ Want, Got int }
+
+func (e *ParamsError) Error() string {
+	return fmt.Sprintf("the statement takes %d parameters, %d were given", e.Want, e.Got)
+}
