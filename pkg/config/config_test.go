@@ -44,6 +44,41 @@ func TestLoadReportsEverythingAtOnceByVariable(t *testing.T) {
 	}
 }
 
+// Settings put together from parts may use a field's name twice.
+func TestLoadNamesTheRightVariable(t *testing.T) {
+	var cfg struct {
+		Source struct {
+			Wait int `env:"SOURCE_WAIT"`
+		}
+		Stream struct {
+			Wait int `env:"WAIT"`
+		} `envPrefix:"STREAM_"`
+	}
+	for _, wrong := range []string{"SOURCE_WAIT", "STREAM_WAIT"} {
+		t.Run(wrong, func(t *testing.T) {
+			t.Setenv(wrong, "long")
+			if err := Load(&cfg); err == nil || err.Error() != "configuration: "+wrong+": must be a whole number" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("both set", func(t *testing.T) {
+		t.Setenv("SOURCE_WAIT", "1")
+		t.Setenv("STREAM_WAIT", "long")
+		if err := Load(&cfg); err == nil || !strings.Contains(err.Error(), "SOURCE_WAIT or STREAM_WAIT: ") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestCertificatesNeedTLS(t *testing.T) {
+	for _, parameters := range []string{"ca=/ca.pem", "tls=false&ca=/ca.pem", "cert=/c.pem&key=/k.pem"} {
+		if _, err := ParseSource("mysql://u:p@h/db?" + parameters); err == nil || !strings.Contains(err.Error(), "tls is off") {
+			t.Errorf("%s: %v", parameters, err)
+		}
+	}
+}
+
 func TestLoad(t *testing.T) {
 	t.Setenv("TEST_KEY", "k")
 	t.Setenv("TEST_MEMORY", "512MB")
@@ -113,19 +148,23 @@ func TestDatabasesFile(t *testing.T) {
 func TestNothingShowsASecret(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		password := "hunter2" + rapid.StringMatching(`[a-z0-9:/?#@%&= -]{0,12}`).Draw(t, "rest")
-		text := rapid.SampledFrom([]string{"mysql://u:%s@h/db", "mysql://u:%s@h:99999/db", "mysql://u:%s@/db", "postgres://u:%s@h/d", "u:%s@h", "mysql://u:%s@h/db?tls=%[1]s", "mysql://u@h/%s?x=1"}).Draw(t, "form")
+		text := rapid.SampledFrom([]string{"mysql://u:%s@h/db", "mysql://u:%s@h:99999/db", "mysql://u:%s@/db", "postgres://u:%s@h/d", "u:%s@h", "mysql://u:%s@h/db?tls=%[1]s", "mysql://u@h/%s?x=1",
+			"mysql://u:a@b/c?%s@h/db", "mysql://u:a@b/%s@h/db", "mysql://u:a@b/%s@h", "mysql://u:a@b/c#%s@h/db", "mysql://u:7/%s@h/db"}).Draw(t, "form")
 		connection := fmt.Sprintf(text, password)
 		source, err := ParseSource(connection)
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Fatalf("error shows the password: %v", err)
 		}
 		if source.Database != "" && strings.Contains(source.Database, "hunter2") {
+			if strings.Contains(text, "a@b") {
+				t.Fatalf("a piece of the password became the database %q", source.Database)
+			}
 			return // not a secret where it stands
 		}
 		var log strings.Builder
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "source", source, "secret", Secret(password))
 		data, _ := json.Marshal(source)
-		for _, shown := range []string{log.String(), string(data), fmt.Sprintf("%v %+v %#v %s", source, source, source, Secret(password))} {
+		for _, shown := range []string{log.String(), string(data), fmt.Sprintf("%v %+v %#v %s %"+"d", source, source, source, Secret(password), Secret(password))} {
 			if strings.Contains(shown, "hunter2") {
 				t.Fatalf("shown: %s", shown)
 			}
@@ -140,7 +179,7 @@ func TestBytes(t *testing.T) {
 			t.Errorf("%q: %d, %v", text, b, err)
 		}
 	}
-	for _, text := range []string{"", "5", "-1MB", "NaNB", "1XB", "9999999TB"} {
+	for _, text := range []string{"", "5", "-1MB", "NaNB", "1XB", "9999999TB", "8388608TiB"} {
 		var b Bytes
 		if err := b.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken as %d", text, b)

@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 
@@ -44,9 +45,9 @@ func load(cfg any) []string {
 		if !errors.As(err, &all) {
 			return []string{err.Error()}
 		}
-		names := variables(reflect.TypeOf(cfg).Elem())
+		fields := variables(reflect.TypeOf(cfg).Elem(), "")
 		for _, e := range all.Errors {
-			problems = append(problems, problem(e, names))
+			problems = append(problems, problem(e, fields))
 		}
 	}
 	// Rules are checked on what could be read even when some of it could not, so that
@@ -57,7 +58,7 @@ func load(cfg any) []string {
 	return problems
 }
 
-func problem(err error, variables map[string]string) string {
+func problem(err error, fields []field) string {
 	var unset env.VarIsNotSetError
 	var empty env.EmptyVarError
 	var parse env.ParseError
@@ -67,8 +68,7 @@ func problem(err error, variables map[string]string) string {
 	case errors.As(err, &empty):
 		return empty.Key + " is empty"
 	case errors.As(err, &parse):
-		name := variables[parse.Name]
-		return fmt.Sprintf("%s: %v", name, reason(parse))
+		return fmt.Sprintf("%s: %v", named(fields, parse), reason(parse))
 	default:
 		return err.Error()
 	}
@@ -92,20 +92,48 @@ func reason(e env.ParseError) string {
 	}
 }
 
-// variables maps field names to the variables they are read from.
-func variables(t reflect.Type) map[string]string {
-	names := map[string]string{}
+// field is a field that is read from a variable.
+type field struct {
+	name     string
+	typ      reflect.Type
+	variable string
+}
+
+// variables lists the fields of a struct and of the structs in it.
+func variables(t reflect.Type, prefix string) []field {
+	var out []field
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if tag, ok := f.Tag.Lookup("env"); ok {
-			names[f.Name], _, _ = strings.Cut(tag, ",")
+			name, _, _ := strings.Cut(tag, ",")
+			out = append(out, field{name: f.Name, typ: f.Type, variable: prefix + name})
 			continue
 		}
 		if f.Type.Kind() == reflect.Struct {
-			for k, v := range variables(f.Type) {
-				names[k] = v
-			}
+			out = append(out, variables(f.Type, prefix+f.Tag.Get("envPrefix"))...)
 		}
 	}
-	return names
+	return out
+}
+
+// named returns the variable that an error is about. The library tells only the field's name; where
+// several fields have it, all their variables that are set are named.
+func named(fields []field, e env.ParseError) string {
+	var set, all []string
+	for _, f := range fields {
+		if f.name != e.Name || f.typ != e.Type {
+			continue
+		}
+		all = append(all, f.variable)
+		if os.Getenv(f.variable) != "" {
+			set = append(set, f.variable)
+		}
+	}
+	switch {
+	case len(set) > 0:
+		return strings.Join(set, " or ")
+	case len(all) > 0:
+		return strings.Join(all, " or ")
+	}
+	return e.Name
 }

@@ -47,7 +47,9 @@ const form = "mysql://user:password@host:3306/database"
 // Errors do not repeat the string.
 func ParseSource(connection string) (Source, error) {
 	u, err := url.Parse(connection)
-	if err != nil {
+	// An @ behind the host means that a / ? or # in the password ended it too early: what
+	// follows is a piece of the password and must not pass for a database or parameter.
+	if err != nil || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 		return Source{}, errors.New("it is not a URL like " + form + "; characters such as / ? # % @ in user or password must be percent-encoded")
 	}
 	if u.Scheme != "mysql" && u.Scheme != "mariadb" {
@@ -107,6 +109,9 @@ func parseTLS(query url.Values) (TLS, error) {
 	}
 	if (t.Cert == "") != (t.Key == "") {
 		return TLS{}, errors.New("it must have both cert and key, or neither")
+	}
+	if t.Mode == TLSOff && t.CA+t.Cert != "" {
+		return TLS{}, errors.New("it names certificates but tls is off; add tls=verify-identity or tls=verify-ca")
 	}
 	return t, nil
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"strconv"
@@ -20,8 +21,11 @@ func (s Secret) Reveal() string { return string(s) }
 // String hides the text, as does every other way to print it.
 func (s Secret) String() string { return hidden }
 
-// GoString implements fmt.GoStringer.
-func (s Secret) GoString() string { return hidden }
+// Format implements fmt.Formatter: verbs that know no String method, like %d, would print the text.
+func (s Secret) Format(f fmt.State, _ rune) {
+	// A State reports a failure to write to the caller of Fprintf itself.
+	_, _ = io.WriteString(f, hidden)
+}
 
 // LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
@@ -58,7 +62,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 			continue
 		}
 		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-		if err != nil || v < 0 || v*u.size > math.MaxInt64 || math.IsNaN(v) {
+		if err != nil || v < 0 || v*u.size >= math.MaxInt64 || math.IsNaN(v) {
 			return errBytes
 		}
 		*b = Bytes(v * u.size)

@@ -1,7 +1,9 @@
 package duck
 
 import (
+	"encoding/binary"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
@@ -18,6 +20,7 @@ type Appender struct {
 	chunk    mapping.DataChunk
 	writers  []VectorWriter
 	table    string
+	borrowed runtime.Pinner
 }
 
 // NewAppender opens an appender on a table; catalog "" is the database, "temp" the connection's own.
@@ -47,6 +50,7 @@ func (a *Appender) failure(doing string) error {
 // Begin starts a new chunk and drops one that was not appended.
 func (a *Appender) Begin() {
 	mapping.DataChunkReset(a.chunk)
+	a.borrowed.Unpin()
 	for i := range a.writers {
 		vec := mapping.DataChunkGetVector(a.chunk, mapping.IdxT(i))
 		a.writers[i] = VectorWriter{vec: vec, data: mapping.VectorGetData(vec)}
@@ -79,12 +83,21 @@ func (a *Appender) Close() {
 	if a.appender.Ptr == nil {
 		return
 	}
+	a.borrowed.Unpin()
 	mapping.AppenderClear(a.appender)
 	mapping.DestroyDataChunk(&a.chunk)
 	for i := range a.types {
 		mapping.DestroyLogicalType(&a.types[i])
 	}
 	mapping.AppenderDestroy(&a.appender)
+}
+
+// Borrow lets SetBorrowed point into values, which must not change before
+// Append or Begin.
+func (a *Appender) Borrow(values []byte) {
+	if len(values) > 0 {
+		a.borrowed.Pin(&values[0])
+	}
 }
 
 // VectorWriter fills one column of an Appender's current chunk.
@@ -115,6 +128,40 @@ func (w *VectorWriter) SetBytes(row int, value []byte) {
 		return
 	}
 	mapping.VectorAssignStringElementLen(w.vec, mapping.IdxT(row), value)
+}
+
+// SetBorrowed is SetBytes without the copy: value must be part of what Borrow
+// was given. Nothing checks that a VARCHAR is UTF-8; the caller must have.
+func (w *VectorWriter) SetBorrowed(row int, value []byte) {
+	s := unsafe.Slice((*byte)(unsafe.Add(w.data, row*16)), 16)
+	clear(s)
+	*(*uint32)(unsafe.Pointer(&s[0])) = uint32(len(value))
+	if len(value) <= inlined {
+		copy(s[4:], value)
+		return
+	}
+	copy(s[4:8], value)
+	*(*uintptr)(unsafe.Pointer(&s[8])) = uintptr(unsafe.Pointer(&value[0]))
+}
+
+// SetNulls makes null those of the chunk's first rows rows whose bit is 1 in
+// bitmap, least significant first.
+func (w *VectorWriter) SetNulls(bitmap []byte, rows int) {
+	mapping.VectorEnsureValidityWritable(w.vec)
+	w.validity = mapping.VectorGetValidity(w.vec)
+	valid := unsafe.Slice((*byte)(w.validity), (rows+63)/64*8)
+	for i, b := range bitmap[:(rows+7)/8] {
+		valid[i] = ^b
+	}
+}
+
+// SetIntervals sets the rows from row on of an INTERVAL column from
+// little-endian 8-byte numbers of microseconds.
+func (w *VectorWriter) SetIntervals(row int, micros []byte) {
+	out := unsafe.Slice((*IntervalValue)(unsafe.Add(w.data, row*16)), len(micros)/8)
+	for i := range out {
+		out[i] = IntervalValue{Micros: int64(binary.LittleEndian.Uint64(micros[8*i:]))}
+	}
 }
 
 // SetNull makes one row null.

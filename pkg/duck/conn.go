@@ -2,6 +2,7 @@ package duck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +40,16 @@ func (c *Conn) ExecCount(sql string) (int64, error) {
 	return int64(mapping.RowsChanged(&res)), nil
 }
 
+// Run runs one statement with parameters to its end and drops the result.
+func (c *Conn) Run(ctx context.Context, sql string, args ...any) error {
+	res, err := c.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	res.Close()
+	return nil
+}
+
 // Query prepares and runs one statement and returns its whole result.
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (*Result, error) {
 	stmt, err := c.Prepare(sql)
@@ -56,7 +67,7 @@ func (c *Conn) Transaction(fn func() error) error {
 	}
 	if err := fn(); err != nil {
 		if rerr := c.Exec("ROLLBACK"); rerr != nil {
-			return fmt.Errorf("%w (and rolling back: %v)", err, rerr) //nolint:errorlint // the first error is the one to act on
+			return errors.Join(err, fmt.Errorf("rolling back: %w", rerr))
 		}
 		return err
 	}

@@ -78,7 +78,7 @@ func (s *Stmt) Query(ctx context.Context, args ...any) (*Result, error) {
 // Stream runs the statement and returns a result that DuckDB produces as it is
 // read, through a buffer of about a megabyte. The connection is busy until the result is closed.
 func (s *Stmt) Stream(ctx context.Context, args ...any) (*Result, error) {
-	return s.run(ctx, args, bindings.ExecutePreparedStreaming) //nolint:staticcheck // deprecated without a successor, see ARCHITECTURE.md
+	return s.run(ctx, args, bindings.ExecutePreparedStreaming)
 }
 
 func (s *Stmt) run(ctx context.Context, args []any, execute func(mapping.PreparedStatement, *mapping.Result) mapping.State) (*Result, error) {

@@ -128,7 +128,7 @@ func Write(dir string, m *Manifest) error {
 		return fmt.Errorf("encoding manifest: %w", err)
 	}
 	temp := filepath.Join(dir, manifestName+".tmp")
-	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil { //nolint:gosec // gateways of other users read it
+	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("writing manifest: %w", err)
 	}
 	if err := os.Rename(temp, filepath.Join(dir, manifestName)); err != nil {
@@ -169,6 +169,11 @@ func HeaderSum(f io.ReaderAt) (string, error) {
 	if _, err := f.ReadAt(header, 0); err != nil {
 		return "", fmt.Errorf("reading header of generation: %w", err)
 	}
+	return SumHeader(header), nil
+}
+
+// SumHeader is HeaderSum of a header that has been read already.
+func SumHeader(header []byte) string {
 	sum := sha256.Sum256(header)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }

@@ -16,6 +16,13 @@ const poll = 250 * time.Millisecond
 // it gave, the present one first, until ctx ends. Generations may be skipped; the newest never
 // is. Errors of a manifest, ErrNone among them, go to failed, once for each change of their text.
 func Watch(ctx context.Context, dir string, found func(*Manifest), failed func(error)) error {
+	return Follow(ctx, dir, found, func(*Manifest) {}, failed)
+}
+
+// Follow is Watch, and calls refreshed with each later manifest of the
+// generation that found was called with last: the same rows, but a newer
+// SourceTime, and possibly a newer Position where the source committed nothing that shows.
+func Follow(ctx context.Context, dir string, found, refreshed func(*Manifest), failed func(error)) error {
 	var events chan fsnotify.Event
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
@@ -25,6 +32,7 @@ func Watch(ctx context.Context, dir string, found func(*Manifest), failed func(e
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	var last uint64
+	var lastTime time.Time
 	var lastError string
 	for {
 		if watcher != nil && !watching && watcher.Add(dir) == nil {
@@ -38,8 +46,11 @@ func Watch(ctx context.Context, dir string, found func(*Manifest), failed func(e
 				failed(err)
 			}
 		case m.Generation != last:
-			last, lastError = m.Generation, ""
+			last, lastTime, lastError = m.Generation, m.SourceTime, ""
 			found(m)
+		case m.SourceTime.After(lastTime):
+			lastTime, lastError = m.SourceTime, ""
+			refreshed(m)
 		}
 		if err := waitForChange(ctx, events, tick.C); err != nil {
 			return err
