@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11.
+#
+# Both are Debian packages unpacked into a private folder, MySQL from sid and MariaDB from
+# bookworm, each with the C library it was built for. Nothing is installed on the host, no
+# service is started, and root is not needed: apt works on private lists and an empty dpkg
+# status, dpkg-deb unpacks, and the servers run under the ld.so that came with them.
+#
+#   testdb.sh install [mysql|mariadb|all]   idempotent; a second run returns at once
+#   testdb.sh env                           where the servers are, as shell assignments
+#
+# Each flavour's folder holds
+#   server     starts it: server --datadir=... --port=... (any server option)
+#   template   an initialised data directory to copy; root's password is "root", from 127.0.0.1
+#   version    what the server says of itself; written last, so its presence means "complete"
+#
+# Settings:
+#   DUCKLING_TESTDB         the folder (default ~/.cache/duckling/testdb)
+#   DUCKLING_DEBIAN_MIRROR  a Debian mirror (default: the one the host's apt uses)
+set -euo pipefail
+
+target=$(realpath -m "${DUCKLING_TESTDB:-$HOME/.cache/duckling/testdb}")
+# Raise it when what an installation holds changes: older ones are then made again.
+recipe=1
+
+say() { echo "testdb: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# shellcheck disable=SC2016 # $(SITE) is apt's, not the shell's
+mirror() {
+  local site=${DUCKLING_DEBIAN_MIRROR:-} format='$(SITE)'
+  # Origin and Label are known once the host has run apt-get update; before that the
+  # address has to tell the archive from the security archive.
+  [ -n "$site" ] || site=$(apt-get indextargets --format "$format" 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sed -n 1p)
+  [ -n "$site" ] || site=$(apt-get indextargets --format "$format" 'Created-By: Packages' | grep -E '/debian/?$' | sed -n 1p || true)
+  [ -n "$site" ] || die "the host's apt names no Debian mirror; set DUCKLING_DEBIAN_MIRROR to one"
+  echo "$site"
+}
+
+keyring() {
+  local file
+  for file in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+    if [ -r "$file" ]; then echo "$file"; return; fi
+  done
+  die "no Debian archive keyring; install the package debian-archive-keyring"
+}
+
+# write_apt_config FOLDER SUITE: apt's own lists, cache and status below FOLDER. Of the host's
+# configuration only how to fetch (proxies) is taken: its hooks would act on the host.
+write_apt_config() {
+  local dir=$1 suite=$2 site keys
+  site=$(mirror)
+  keys=$(keyring)
+  mkdir -p "$dir"/{state/lists/partial,cache/archives/partial,etc/apt.conf.d,etc/preferences.d,etc/sources.list.d}
+  : > "$dir/status"
+  echo "deb [signed-by=$keys] $site $suite main" > "$dir/etc/sources.list"
+  apt-config dump --format '%F "%v";%n' Acquire > "$dir/apt.conf"
+  cat >> "$dir/apt.conf" <<CONF
+Dir::Etc "$dir/etc";
+Dir::State "$dir/state";
+Dir::State::status "$dir/status";
+Dir::Cache "$dir/cache";
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+Debug::NoLocking "true";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+Acquire::Retries "3";
+CONF
+}
+
+# unpack SUITE PACKAGE FOLDER: the package and all it depends on, into FOLDER/root.
+unpack() {
+  local suite=$1 package=$2 folder=$3 apt=$3/apt deb
+  mkdir "$folder/root"
+  write_apt_config "$apt" "$suite"
+  local -x APT_CONFIG=$apt/apt.conf
+  say "fetching $package and its libraries from Debian $suite"
+  if ! apt-get -qq update; then
+    say "apt-get update failed; trying once more"
+    apt-get -qq update || die "no package lists from $(mirror); check the network or set DUCKLING_DEBIAN_MIRROR"
+  fi
+  apt-get -qq --yes --download-only install "$package" || die "$package could not be fetched from $(mirror)"
+  for deb in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$folder/root"; done
+  rm -rf "$apt"
+}
+
+# prune FOLDER SERVER: drop what a server does not run on.
+prune() {
+  local root=$1/root server=$2
+  rm -rf "${root:?}"/{etc,var,bin,sbin,usr/bin,usr/games,usr/include,usr/libexec}
+  find "$root/usr/share" -mindepth 1 -maxdepth 1 ! -name mysql ! -name icu -exec rm -rf {} +
+  find "$root"/usr/sbin -mindepth 1 ! -name "$server" -delete
+  find "$root" -depth -type d \( -name gconv -o -name perl -o -name perl-base -o -name systemd \) -exec rm -rf {} +
+  find "$root" -name 'libperl.so*' -delete
+}
+
+# write_launcher FOLDER SERVER: a script that becomes the server (exec keeps its pid).
+write_launcher() {
+  local folder=$1 server=$2 loader libs
+  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
+  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
+  libs=$(basename "$(dirname "$loader")")
+  cat > "$folder/server" <<LAUNCHER
+#!/bin/sh
+here=\$(dirname "\$(readlink -f "\$0")")
+exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" \\
+  "\$here/root/usr/sbin/$server" --no-defaults --basedir="\$here/root/usr" --plugin-dir="\$here/root/usr/lib/mysql/plugin" \\
+  --lc-messages-dir="\$here/root/usr/share/mysql" --character-sets-dir="\$here/root/usr/share/mysql/charsets" "\$@"
+LAUNCHER
+  chmod +x "$folder/server"
+}
+
+# Root gets a password (an empty one would hide faults in connection strings) and logs in
+# over TCP without a name look-up.
+root_account() {
+  cat <<'SQL'
+ALTER USER root@localhost IDENTIFIED BY 'root';
+CREATE USER IF NOT EXISTS root@'127.0.0.1';
+ALTER USER root@'127.0.0.1' IDENTIFIED BY 'root';
+GRANT ALL PRIVILEGES ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;
+SQL
+}
+
+as_root_user() { if [ "$(id -u)" = 0 ]; then echo --user=root; fi; }
+
+initialise_mysql() {
+  local folder=$1
+  root_account > "$folder/root.sql"
+  # shellcheck disable=SC2046
+  "$folder/server" $(as_root_user) --initialize-insecure --datadir="$folder/template" --init-file="$folder/root.sql" \
+    --skip-log-bin --innodb-redo-log-capacity=8M --log-error="$folder/initialise.log" ||
+    { cat "$folder/initialise.log" >&2; die "MySQL did not initialise its data directory"; }
+  # The server makes a new one, so that each copy of the template has its own server_uuid.
+  rm "$folder/template/auto.cnf" "$folder/root.sql" "$folder/initialise.log"
+}
+
+initialise_mariadb() {
+  local folder=$1 sql=$1/root/usr/share/mysql
+  mkdir "$folder/template"
+  # --bootstrap ends a statement at a semicolon that ends its line, and knows no grants
+  # before they are flushed.
+  # shellcheck disable=SC2046
+  {
+    printf '%s;\n' "CREATE DATABASE mysql" "USE mysql" "SET @auth_root_socket = NULL"
+    cat "$sql"/mysql_{system_tables,performance_tables,system_tables_data}.sql "$sql"/maria_add_gis_sp_bootstrap.sql "$sql"/mysql_sys_schema.sql
+    echo "FLUSH PRIVILEGES;"
+    root_account
+  } | "$folder/server" $(as_root_user) --bootstrap --datadir="$folder/template" --innodb-log-file-size=8M \
+    --skip-log-bin --log-warnings=0 > "$folder/initialise.log" 2>&1 ||
+    { cat "$folder/initialise.log" >&2; die "MariaDB did not initialise its data directory"; }
+  rm "$folder/initialise.log"
+}
+
+# install FLAVOUR SUITE PACKAGE SERVER
+install() {
+  local flavour=$1 suite=$2 package=$3 server=$4 folder=$target/$1.partial
+  if [ "$(sed -n 2p "$target/$flavour/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  unpack "$suite" "$package" "$folder"
+  prune "$folder" "$server"
+  write_launcher "$folder" "$server"
+  say "initialising a $flavour data directory"
+  "initialise_$flavour" "$folder"
+  { "$folder/server" --version | sed 's/.*Ver /Ver /'; echo "recipe $recipe"; } > "$folder/version"
+  rm -rf "${target:?}/$flavour"
+  mv "$folder" "$target/$flavour"
+  say "$flavour is ready: $(sed -n 1p "$target/$flavour/version")"
+}
+
+install_all() {
+  command -v apt-get dpkg-deb > /dev/null || die "this needs Debian's apt-get and dpkg-deb"
+  umask 022
+  mkdir -p "$target"
+  # Two installs at once would unpack into one folder; the second waits, then finds it done.
+  exec 9> "$target/.lock"
+  flock 9
+  case $1 in
+    mysql | all) install mysql sid mysql-server-core mysqld ;;&
+    mariadb | all) install mariadb bookworm mariadb-server-core mariadbd ;;&
+    mysql | mariadb | all) ;;
+    *) die "no such server: $1 (mysql, mariadb or all)" ;;
+  esac
+}
+
+print_env() {
+  local flavour
+  printf 'DUCKLING_TESTDB=%q\n' "$target"
+  for flavour in mysql mariadb; do
+    if [ -r "$target/$flavour/version" ]; then
+      printf 'DUCKLING_TESTDB_%s=%q\n' "${flavour^^}" "$(sed -n 1p "$target/$flavour/version")"
+    fi
+  done
+}
+
+case ${1:-} in
+  install) install_all "${2:-all}" ;;
+  env) print_env ;;
+  *) sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "$0"; exit 2 ;;
+esac
