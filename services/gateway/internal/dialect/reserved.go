@@ -1,0 +1,22 @@
+package dialect
+
+// reserved are the words DuckDB does not take as a bare table name. A test compares them with duckdb_keywords().
+var reserved = set(
+	"all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check", "collate", "column",
+	"constraint", "create", "default", "deferrable", "desc", "describe", "distinct", "do", "else", "end", "except", "false", "fetch", "for",
+	"foreign", "from", "group", "having", "in", "initially", "intersect", "into", "lambda", "lateral", "leading", "limit", "not", "null",
+	"offset", "on", "only", "or", "order", "pivot", "pivot_longer", "pivot_wider", "placing", "primary", "qualify", "references", "returning",
+	"select", "show", "some", "summarize", "symmetric", "table", "then", "to", "trailing", "true", "union", "unique", "unpivot", "using",
+	"variadic", "when", "where", "window", "with",
+)
+
+// startsTable are the reserved words with which a table expression can begin.
+var startsTable = set("select", "with", "lateral", "pivot", "pivot_longer", "pivot_wider", "unpivot", "describe", "show", "summarize", "from")
+
+func set(words ...string) map[string]bool {
+	m := make(map[string]bool, len(words))
+	for _, w := range words {
+		m[w] = true
+	}
+	return m
+}

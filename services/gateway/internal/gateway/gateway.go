@@ -1,0 +1,111 @@
+// Package gateway puts the service together.
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chittihq/duckling/pkg/daemon"
+	"github.com/chittihq/duckling/services/gateway/internal/auth"
+	"github.com/chittihq/duckling/services/gateway/internal/companion"
+	"github.com/chittihq/duckling/services/gateway/internal/control"
+	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/reader"
+	"github.com/chittihq/duckling/services/gateway/internal/rest"
+	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
+	"github.com/chittihq/duckling/services/gateway/internal/ws"
+)
+
+// Run serves until ctx ends. Then it takes no more requests, stops the queries in flight and closes the generations.
+func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
+	temp, err := c.tempDir()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	companionPath, err := companion.Write(temp)
+	if err != nil {
+		return err
+	}
+	checker, err := sandbox.Open(companion.Macros())
+	if err != nil {
+		return err
+	}
+	defer checker.Close()
+
+	engine := &reader.Engine{Companion: companionPath, TempDir: temp, MaxTemp: c.MaxTemp.String(), MemoryLimit: c.MemoryLimit, Threads: c.Threads}
+	databases := reader.NewSet(c.DataDir, engine, env.Health, reader.NewMetrics(env.Metrics), env.Log)
+	queries := query.New(databases, checker, c.limits(), query.NewMetrics(env.Metrics))
+	asking := control.New(c.NATSURL.Reveal(), env.Log)
+	key := auth.NewKey(c.APIKey.Reveal())
+	sockets := ws.New(queries, databases, key, daemon.Version, env.Metrics, env.Log)
+
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if err != nil {
+		return fmt.Errorf("listening (PORT): %w", err)
+	}
+	if err := c.announce(listener.Addr()); err != nil {
+		listener.Close()
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	// Databases and NATS outlive the requests that use them.
+	lasting, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	app := (&rest.Server{
+		Queries: queries, Databases: databases, Key: key, Control: asking, Metrics: env.Metrics,
+		Version: daemon.Version, Started: time.Now(), Log: env.Log,
+	}).App(ctx)
+	sockets.Register(app)
+
+	group.Go(func() error { return databases.Run(lasting) })
+	group.Go(func() error { return asking.Run(lasting) })
+	group.Go(func() error { return serve(app, listener) })
+	group.Go(func() error {
+		<-ctx.Done()
+		defer release()
+		sockets.Stop()
+		return shutdown(app)
+	})
+	env.Log.Info("gateway listens", "address", listener.Addr().String())
+	return group.Wait()
+}
+
+func serve(app *fiber.App, listener net.Listener) error {
+	if err := app.Listener(listener); err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// grace is how long requests in flight get to end when the gateway stops; their queries have been stopped by then.
+const grace = 10 * time.Second
+
+func shutdown(app *fiber.App) error {
+	if err := app.ShutdownWithTimeout(grace); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
+// announce writes the address to the file that is to have it, whole or not at all.
+func (c *Config) announce(addr net.Addr) error {
+	if c.AddrFile == "" {
+		return nil
+	}
+	temp := c.AddrFile + ".tmp"
+	if err := os.WriteFile(temp, []byte(addr.String()), 0o644); err != nil { //nolint:gosec // it is no secret
+		return fmt.Errorf("writing ADDR_FILE: %w", err)
+	}
+	if err := os.Rename(temp, c.AddrFile); err != nil {
+		return fmt.Errorf("writing ADDR_FILE: %w", err)
+	}
+	return nil
+}

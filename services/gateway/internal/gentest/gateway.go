@@ -1,0 +1,80 @@
+package gentest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chittihq/duckling/pkg/daemon"
+	"github.com/chittihq/duckling/services/gateway/internal/companion"
+	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/reader"
+	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
+)
+
+// Limits are generous ones, for tests that are not about them.
+var Limits = query.Limits{Timeout: time.Minute, Concurrent: 8, Queue: 1000, Rows: 1e6, Bytes: 256 << 20}
+
+// Gateway is what serves queries, without a network.
+type Gateway struct {
+	Databases *reader.Set
+	Queries   *query.Service
+	Registry  *prometheus.Registry
+}
+
+// Serve runs the query side of the gateway on a data directory until the test ends.
+func Serve(t testing.TB, data string, limits query.Limits) *Gateway {
+	t.Helper()
+	temp := t.TempDir()
+	path, err := companion.Write(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker, err := sandbox.Open(companion.Macros())
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewRegistry()
+	engine := &reader.Engine{Companion: path, TempDir: temp, MaxTemp: "1GB", MemoryLimit: "1GB", Threads: 2}
+	databases := reader.NewSet(data, engine, daemon.NewHealth(), reader.NewMetrics(registry), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- databases.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		checker.Close()
+	})
+	return &Gateway{
+		Databases: databases, Registry: registry,
+		Queries: query.New(databases, checker, limits, query.NewMetrics(registry)),
+	}
+}
+
+// Await waits until the database serves generation n or a newer one.
+func (g *Gateway) Await(t testing.TB, database string, n uint64) {
+	t.Helper()
+	Eventually(t, func() bool {
+		snapshot, err := g.Queries.Snapshot(database)
+		if err != nil {
+			return false
+		}
+		defer snapshot.Release()
+		return snapshot.Manifest().Generation >= n
+	})
+}
+
+// Eventually waits until done, and fails the test when that takes unreasonably long.
+func Eventually(t testing.TB, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still waiting after 20 s")
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package query
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/chittihq/duckling/services/gateway/internal/dialect"
+)
+
+// plan is what is known of a statement before it runs: its translation, or why it may not run.
+type plan struct {
+	key         planKey
+	sql         string // what DuckDB gets
+	translation *dialect.Translation
+	err         error
+}
+
+type planKey struct {
+	database string
+	mode     dialect.Mode
+	sql      string
+}
+
+// plan translates and checks a statement. Both depend on the text alone, so the outcome is kept.
+func (s *Service) plan(database string, st Statement) *plan {
+	key := planKey{database, st.Dialect, st.SQL}
+	if p := s.plans.get(key); p != nil {
+		return p
+	}
+	p := s.newPlan(key)
+	s.plans.put(p)
+	return p
+}
+
+func (s *Service) newPlan(key planKey) *plan {
+	p := &plan{key: key}
+	if p.translation, p.err = dialect.Translate(key.sql, key.mode); p.err != nil {
+		p.err = &Error{Code: CodeSyntax, Message: p.err.Error()}
+		return p
+	}
+	p.sql = p.translation.SQL
+	if err := s.checker.Check(p.sql, key.database); err != nil {
+		p.err = p.explain(err)
+	}
+	return p
+}
+
+const (
+	maxPlans = 4096
+	// maxPlanSQL is the length over which a statement is not worth its place.
+	maxPlanSQL = 16 << 10
+)
+
+// plans keeps the plans used last.
+type plans struct {
+	mu    sync.Mutex // guards the fields below
+	byKey map[planKey]*list.Element
+	order *list.List // of *plan, the one used last in front
+}
+
+func newPlans() *plans { return &plans{byKey: make(map[planKey]*list.Element), order: list.New()} }
+
+func (c *plans) get(key planKey) *plan {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.byKey[key]
+	if e == nil {
+		return nil
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*plan) //nolint:forcetypeassert // the list holds nothing else
+}
+
+func (c *plans) put(p *plan) {
+	if len(p.key.sql) > maxPlanSQL {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byKey[p.key] != nil {
+		return
+	}
+	c.byKey[p.key] = c.order.PushFront(p)
+	if c.order.Len() > maxPlans {
+		last := c.order.Back()
+		c.order.Remove(last)
+		delete(c.byKey, last.Value.(*plan).key) //nolint:forcetypeassert // the list holds nothing else
+	}
+}

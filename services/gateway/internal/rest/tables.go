@@ -1,0 +1,81 @@
+package rest
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/services/gateway/internal/dialect"
+	"github.com/chittihq/duckling/services/gateway/internal/encode"
+	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
+)
+
+func (s *Server) listTables(c *fiber.Ctx) error {
+	snapshot, err := s.Queries.Snapshot(database(c))
+	if err != nil {
+		return err
+	}
+	defer snapshot.Release()
+	names := []string{}
+	for _, t := range snapshot.Manifest().Tables {
+		names = append(names, t.Name)
+	}
+	return c.JSON(names)
+}
+
+func (s *Server) tableSchema(c *fiber.Ctx) error {
+	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
+		const sql = `SELECT column_name, data_type AS column_type, is_nullable AS "null", NULL AS key, column_default AS default_value, NULL AS extra
+			FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position`
+		return s.answer(c, snapshot, `{"columns":`, sql, []any{table}, "}")
+	})
+}
+
+func (s *Server) tableData(c *fiber.Ctx) error {
+	limit, offset := c.QueryInt("limit", 100), c.QueryInt("offset")
+	if offset < 0 {
+		return invalid("offset must not be negative")
+	}
+	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
+		sql := "SELECT * FROM " + duck.Identifier(table) + " LIMIT ? OFFSET ?"
+		return s.answer(c, snapshot, "", sql, []any{min(max(limit, 1), 10000), offset}, "")
+	})
+}
+
+func (s *Server) tableCount(c *fiber.Ctx) error {
+	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
+		for _, t := range snapshot.Manifest().Tables {
+			if t.Name == table {
+				return c.JSON(fiber.Map{"count": t.Rows})
+			}
+		}
+		return nil
+	})
+}
+
+// withTable runs fn on the route's table, under the name that the source gave it.
+func (s *Server) withTable(c *fiber.Ctx, fn func(*query.Snapshot, string) error) error {
+	snapshot, err := s.Queries.Snapshot(database(c))
+	if err != nil {
+		return err
+	}
+	defer snapshot.Release()
+	wanted := strings.Clone(c.Params("table"))
+	for _, t := range snapshot.Manifest().Tables {
+		if strings.EqualFold(t.Name, wanted) && !sandbox.Hidden("", strings.ToLower(t.Name)) {
+			return fn(snapshot, t.Name)
+		}
+	}
+	return fiber.NewError(fiber.StatusNotFound, "table '"+wanted+"' does not exist")
+}
+
+// answer sends a statement's rows between before and after.
+func (s *Server) answer(c *fiber.Ctx, snapshot *query.Snapshot, before, sql string, params []any, after string) error {
+	body, err := snapshot.AppendJSON(c.UserContext(), []byte(before), query.Statement{SQL: sql, Params: params, Dialect: dialect.DuckDB}, encode.Options{})
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, append(body, after...))
+}

@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// node is one object of the syntax tree.
+type node = map[string]any
+
+// inspection is the walk through one statement's tree.
+type inspection struct {
+	*Checker
+	database string
+}
+
+// inspect reads the output of json_serialize_sql.
+func (c *Checker) inspect(tree []byte, database string) error {
+	var root struct {
+		Error      bool   `json:"error"`
+		ErrorType  string `json:"error_type"`
+		Message    string `json:"error_message"`
+		Position   string `json:"position"`
+		Statements []any  `json:"statements"`
+	}
+	if err := json.Unmarshal(tree, &root); err != nil {
+		return fmt.Errorf("reading syntax tree: %w", err)
+	}
+	switch {
+	case root.Error && root.ErrorType == "parser":
+		return syntaxError(root.Message, root.Position)
+	case root.Error:
+		return &RefusedError{Reason: "only queries are allowed: SELECT, FROM, WITH, VALUES, SHOW, DESCRIBE, SUMMARIZE and EXPLAIN of one", Offset: -1}
+	case len(root.Statements) != 1:
+		return &RefusedError{Reason: fmt.Sprintf("exactly one statement is allowed, the text has %d", len(root.Statements)), Offset: -1}
+	}
+	i := inspection{Checker: c, database: database}
+	return i.walk(root.Statements[0])
+}
+
+func (i inspection) walk(v any) error {
+	switch v := v.(type) {
+	case node:
+		return i.node(v)
+	case []any:
+		for _, element := range v {
+			if err := i.walk(element); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (i inspection) node(n node) error {
+	if err := i.allow(n); err != nil {
+		return err
+	}
+	for key, child := range n {
+		if key == "function" && text(n, "type") == "TABLE_FUNCTION" {
+			if err := i.tableFunction(child); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := i.walk(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allow judges one node without its children.
+func (i inspection) allow(n node) error {
+	if class := text(n, "class"); class != "" {
+		if !expressions[class] {
+			return refuse(n, "expressions of class %s are not allowed", class)
+		}
+		if name := strings.ToLower(text(n, "function_name")); name != "" && !i.calls[name] {
+			return refuse(n, "function %s is not allowed", name)
+		}
+		return nil
+	}
+	kind := text(n, "type")
+	switch {
+	case kind == "":
+		if _, ok := n["function_name"]; ok {
+			return refuse(n, "a function in an unexpected place is not allowed")
+		}
+		return nil
+	case kind == "BASE_TABLE":
+		return i.table(n)
+	case kind == "SHOW_REF" && n["query"] == nil:
+		return refuse(n, "this SHOW is not allowed: use SHOW TABLES, SHOW DATABASES or DESCRIBE")
+	case !nodes[kind] && !strings.HasSuffix(kind, "_TYPE_INFO"):
+		return refuse(n, "%s is not allowed", kind)
+	}
+	return nil
+}
+
+// tableFunction judges the call in FROM f(...), and its arguments.
+func (i inspection) tableFunction(v any) error {
+	call, ok := v.(node)
+	if !ok {
+		return &RefusedError{Reason: "this table function is not allowed", Offset: -1}
+	}
+	name := strings.ToLower(text(call, "function_name"))
+	if !i.tables[name] {
+		return refuse(call, "table function %s is not allowed", name)
+	}
+	for _, child := range call {
+		if err := i.walk(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table judges a name in FROM.
+func (i inspection) table(n node) error {
+	catalog, schema, name := strings.ToLower(text(n, "catalog_name")), strings.ToLower(text(n, "schema_name")), strings.ToLower(text(n, "table_name"))
+	if catalog == "companion" && schema == "information" {
+		return nil
+	}
+	if catalog == "" && schema == i.database {
+		schema = "" // DuckDB reads the first of two names as the database, too
+	}
+	if Hidden(schema, name) {
+		return refuse(n, "Catalog Error: Table with name %s does not exist!", name)
+	}
+	if catalog != "" && catalog != i.database || schema != "" && schema != "main" {
+		return refuse(n, "Catalog Error: Table %s is not in this database; ask for another database by its own connection (?db=)", strings.Trim(catalog+"."+schema+"."+name, "."))
+	}
+	if i.system[name] {
+		return refuse(n, "%s is not allowed: use SHOW TABLES, DESCRIBE, information_schema.tables or information_schema.columns", name)
+	}
+	return nil
+}
+
+// Hidden tells whether a table is Duckling's own and not for clients. Names are in lower case.
+func Hidden(schema, table string) bool {
+	return schema == "_duckling" || strings.HasPrefix(table, "__duckling_")
+}
+
+func refuse(n node, format string, args ...any) error {
+	offset := -1
+	// Without a place the parser writes 2^64-1.
+	if at, ok := n["query_location"].(float64); ok && at < 1<<32 {
+		offset = int(at)
+	}
+	return &RefusedError{Reason: fmt.Sprintf(format, args...), Offset: offset}
+}
+
+func text(n node, key string) string {
+	s, _ := n[key].(string)
+	return s
+}
