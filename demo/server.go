@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,9 +91,9 @@ func (s *server) showCopy(ctx context.Context) error {
 		if err := s.get(ctx, "/sync/status", &status); err != nil {
 			continue // not up yet; the process's end is noticed above
 		}
-		line, rows, done := copyLine(status)
+		line, rows := copyLine(status)
 		fmt.Printf("\rCopying: %-100s", line)
-		if !done || s.get(ctx, "/health/ready", &struct{}{}) != nil {
+		if !s.serves(ctx, "User", "Order", "OrderItem", "Product") {
 			continue
 		}
 		took := time.Since(began).Seconds()
@@ -101,8 +102,7 @@ func (s *server) showCopy(ctx context.Context) error {
 	}
 }
 
-func copyLine(status syncStatus) (line string, rows int64, done bool) {
-	done = len(status.Tables) > 0
+func copyLine(status syncStatus) (line string, rows int64) {
 	var parts []string
 	for _, t := range status.Tables {
 		if t.Copy == nil {
@@ -110,11 +110,24 @@ func copyLine(status syncStatus) (line string, rows int64, done bool) {
 			parts = append(parts, fmt.Sprintf("%s done", t.Name))
 			continue
 		}
-		done = false
 		parts = append(parts, fmt.Sprintf("%s %d of about %d, %.0f rows/s, %.0f s left",
 			t.Name, t.Copy.Rows, t.Copy.EstimatedRows, t.Copy.RowsPerSecond, t.Copy.ETASeconds))
 	}
-	return strings.Join(parts, "; "), rows, done
+	return strings.Join(parts, "; "), rows
+}
+
+// serves tells whether the gateway answers from all of these tables.
+func (s *server) serves(ctx context.Context, tables ...string) bool {
+	var names []string
+	if err := s.get(ctx, "/api/tables", &names); err != nil {
+		return false
+	}
+	for _, t := range tables {
+		if !slices.Contains(names, t) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *server) get(ctx context.Context, path string, into any) error {

@@ -1,0 +1,117 @@
+// Command catchup measures how fast a backlog is worked off: 320,000 single-row changes in
+// transactions of 100, made while ingest and loader are down, from their start until the last one is visible.
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/chittihq/duckling/bench/internal/report"
+	"github.com/chittihq/duckling/bench/internal/rig"
+)
+
+const (
+	changes = 320_000
+	perTx   = 100
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "catchup:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	r, err := rig.New(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.Stack.Start(ctx); err != nil {
+		return err
+	}
+	client, err := r.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := r.Probe(ctx, 1); err != nil {
+		return err
+	}
+	if err := r.AwaitProbe(ctx, client, 1); err != nil {
+		return err
+	}
+	if err := r.Stack.Ingest.Stop(ctx); err != nil {
+		return err
+	}
+	if err := r.Stack.Loader.Stop(ctx); err != nil {
+		return err
+	}
+	page := report.New("catchup", fmt.Sprintf("A backlog of %d single-row changes (half updates, 3 in 10 inserts, 2 in 10 deletes) in transactions of %d on the shop's tables, from the start of ingest and loader until the last one is visible over WebSocket.", changes, perTx))
+	if err := backlog(ctx, r); err != nil {
+		return err
+	}
+	if err := r.Probe(ctx, 2); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := r.Stack.Start(ctx); err != nil {
+		return err
+	}
+	if err := r.AwaitProbe(ctx, client, 2); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	page.Table([]string{"row changes", "seconds", "rows/s"}, []string{fmt.Sprint(changes), fmt.Sprintf("%.2f", took.Seconds()), fmt.Sprintf("%.0f", changes/took.Seconds())})
+	return page.Save()
+}
+
+func backlog(ctx context.Context, r *rig.Rig) error {
+	random := rand.New(rand.NewPCG(1, 1))
+	conn, err := r.DB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	next := 10_000_000
+	for done := 0; done < changes; done += perTx {
+		if _, err := conn.ExecContext(ctx, "START TRANSACTION"); err != nil {
+			return err
+		}
+		for range perTx {
+			statement, args := change(random, r.Scale.Orders, &next)
+			res, err := conn.ExecContext(ctx, statement, args...)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err == nil && n == 0 {
+				// The row is gone already: another change takes its place, so that the count holds.
+				next++
+				if _, err := conn.ExecContext(ctx, "INSERT INTO OrderItem (id, orderId, productId, quantity, price) VALUES (?, 1, 1, 1, 1.00)", next); err != nil {
+					return err
+				}
+			}
+		}
+		if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func change(random *rand.Rand, orders int, next *int) (string, []any) {
+	id := 1 + random.IntN(orders)
+	switch p := random.IntN(10); {
+	case p < 5:
+		return "UPDATE `Order` SET total = total + 1, updatedAt = NOW(3) WHERE id = ?", []any{id}
+	case p < 8:
+		*next++
+		return "INSERT INTO OrderItem (id, orderId, productId, quantity, price) VALUES (?, ?, 1, 2, 9.99)", []any{*next, id}
+	default:
+		return "DELETE FROM OrderItem WHERE id = ?", []any{1 + random.IntN(3*orders)}
+	}
+}

@@ -1,0 +1,117 @@
+// Command freshness measures the time from a commit at the source until a WebSocket client of
+// the gateway, a process of its own, sees the row: 50 single-row commits a second on the demo's shop of 1M orders.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/chittihq/duckling/bench/internal/report"
+	"github.com/chittihq/duckling/bench/internal/rig"
+	duckling "github.com/chittihq/duckling/sdk/go"
+)
+
+const (
+	rate   = 50
+	warmUp = 100
+	count  = 1500
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "freshness:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	r, err := rig.New(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.Stack.Start(ctx); err != nil {
+		return err
+	}
+	client, err := r.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := r.Probe(ctx, 0); err != nil {
+		return err
+	}
+	if err := r.AwaitProbe(ctx, client, 0); err != nil {
+		return err
+	}
+	page := report.New("freshness", fmt.Sprintf("Commit to visible over WebSocket from another process: %d single-row commits a second into the table `Order`, on the shop with 1M orders.", rate))
+	seen, err := measure(ctx, r, client)
+	if err != nil {
+		return err
+	}
+	page.Table([]string{"commits", "p50 ms", "p90 ms", "p99 ms", "max ms"}, []string{
+		fmt.Sprint(len(seen)), report.Milliseconds(report.Quantile(seen, 0.5)), report.Milliseconds(report.Quantile(seen, 0.9)),
+		report.Milliseconds(report.Quantile(seen, 0.99)), report.Milliseconds(report.Quantile(seen, 1)),
+	})
+	return page.Save()
+}
+
+// measure commits at a steady rate on one side and asks for the newest row, again and
+// again, on the other.
+func measure(ctx context.Context, r *rig.Rig, client *duckling.Client) ([]time.Duration, error) {
+	first, err := duckling.Get[int64](ctx, client, "SELECT MAX(id) FROM `Order`")
+	if err != nil {
+		return nil, err
+	}
+	total := warmUp + count
+	commits := make([]time.Time, total)
+	var mu sync.Mutex
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(time.Second / rate)
+		defer tick.Stop()
+		for i := range total {
+			<-tick.C
+			_, err := r.DB.ExecContext(ctx, "INSERT INTO `Order` (id, userId, status, total, createdAt) VALUES (?, 1, 'paid', 10.00, NOW(3))", first+1+int64(i))
+			if err != nil {
+				failed <- err
+				cancel()
+				return
+			}
+			mu.Lock()
+			commits[i] = time.Now()
+			mu.Unlock()
+		}
+	}()
+	var seen []time.Duration
+	for next := 0; next < total; {
+		newest, err := duckling.Get[int64](ctx, client, "SELECT MAX(id) FROM `Order` WHERE id >= ?", first)
+		now := time.Now()
+		if err != nil {
+			select {
+			case err = <-failed:
+			default:
+			}
+			return nil, err
+		}
+		mu.Lock()
+		for ; next < total && first+1+int64(next) <= newest; next++ {
+			// The answer may overtake the note of the commit; then it took no time that could be measured.
+			at := commits[next]
+			if at.IsZero() {
+				at = now
+			}
+			if next >= warmUp {
+				seen = append(seen, now.Sub(at))
+			}
+		}
+		mu.Unlock()
+		time.Sleep(2 * time.Millisecond)
+	}
+	return seen, nil
+}

@@ -1,0 +1,202 @@
+// Package catalog reads a source's tables from information_schema: their columns as frames carry them,
+// the key that tells rows apart, and how large they are.
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
+	"github.com/chittihq/duckling/pkg/frame"
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
+	"github.com/chittihq/duckling/services/ingest/internal/server"
+)
+
+// Table is a table as the source's schema has it at the moment of reading.
+type Table struct {
+	Name    string
+	Comment string
+	Columns []mysqltype.Column
+	// Key names the columns that tell rows apart, in key order, and Index the index they belong to: the primary
+	// key, or the first unique index that allows no null. Both are empty for a table without.
+	Key   []string
+	Index string
+	// Transactional is false for engines whose writes are seen before they are committed.
+	Transactional bool
+	// Rows and RowBytes are the source's estimates.
+	Rows     uint64
+	RowBytes uint64
+	// Unsupported says why the table cannot be followed; nil when it can.
+	Unsupported error
+}
+
+// Definition is the table as frames describe it.
+func (t *Table) Definition() *cdcv1.TableDefinition {
+	return Define(t.Name, t.Columns, t.Key, t.Comment)
+}
+
+// Define makes a definition and its fingerprint. Every key column must be among columns.
+func Define(table string, columns []mysqltype.Column, key []string, comment string) *cdcv1.TableDefinition {
+	def := &cdcv1.TableDefinition{Table: table, Comment: comment}
+	for i := range columns {
+		def.Columns = append(def.Columns, columns[i].Frame())
+	}
+	for _, name := range key {
+		i := slices.IndexFunc(columns, func(c mysqltype.Column) bool { return c.Name == name })
+		def.Key = append(def.Key, uint32(i))
+	}
+	def.Fingerprint = frame.Fingerprint(def)
+	return def
+}
+
+// Read returns the base tables of the server's database by name. With names it reads only those; a
+// name that does not exist is left out.
+func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*Table, error) {
+	conn, err := s.DB.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
+	}
+	defer conn.Close()
+	if s.Flavor == binlog.MySQL {
+		// Otherwise row counts are up to a day old. Versions before 8.0 count at once and do not know it.
+		_, err := conn.ExecContext(ctx, "SET SESSION information_schema_stats_expiry = 0")
+		if err != nil && !server.Is(err, 1193) {
+			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
+		}
+	}
+	r := reader{ctx: ctx, conn: conn, schema: s.Schema, names: names, tables: map[string]*Table{}}
+	for _, step := range []func() error{r.readTables, r.readColumns, r.readKeys} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
+		}
+	}
+	return r.tables, nil
+}
+
+type reader struct {
+	ctx    context.Context
+	conn   *sql.Conn
+	schema string
+	names  []string
+	tables map[string]*Table
+}
+
+// query runs a statement on an information_schema view for the tables asked for.
+func (r *reader) query(statement, order string) (*sql.Rows, error) {
+	args := []any{r.schema}
+	statement += " WHERE TABLE_SCHEMA = ?"
+	if len(r.names) > 0 {
+		statement += " AND TABLE_NAME IN (?" + strings.Repeat(", ?", len(r.names)-1) + ")"
+		for _, name := range r.names {
+			args = append(args, name)
+		}
+	}
+	return r.conn.QueryContext(r.ctx, statement+order, args...)
+}
+
+func (r *reader) readTables() error {
+	rows, err := r.query(`SELECT TABLE_NAME, TABLE_TYPE, COALESCE(ENGINE, ''), COALESCE(TABLE_ROWS, 0),
+		COALESCE(AVG_ROW_LENGTH, 0), TABLE_COMMENT FROM information_schema.TABLES`, "")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t Table
+		var kind, engine string
+		if err := rows.Scan(&t.Name, &kind, &engine, &t.Rows, &t.RowBytes, &t.Comment); err != nil {
+			return err
+		}
+		switch kind {
+		case "BASE TABLE":
+		case "SYSTEM VERSIONED":
+			t.Unsupported = errors.New("system-versioned tables are not supported: their history is part of the table")
+		default:
+			continue
+		}
+		t.Transactional = strings.EqualFold(engine, "InnoDB")
+		r.tables[t.Name] = &t
+	}
+	return rows.Err()
+}
+
+func (r *reader) readColumns() error {
+	rows, err := r.query(`SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(NUMERIC_PRECISION, 0),
+		COALESCE(NUMERIC_SCALE, 0), COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), COALESCE(CHARACTER_SET_NAME, ''),
+		IS_NULLABLE, COLUMN_COMMENT FROM information_schema.COLUMNS`, " ORDER BY TABLE_NAME, ORDINAL_POSITION")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table, nullable string
+		var s mysqltype.SchemaColumn
+		err := rows.Scan(&table, &s.Name, &s.DataType, &s.ColumnType, &s.Precision, &s.Scale, &s.Length, &s.Charset, &nullable, &s.Comment)
+		if err != nil {
+			return err
+		}
+		t, ok := r.tables[table]
+		if !ok {
+			continue
+		}
+		s.Nullable = nullable == "YES"
+		column, err := mysqltype.Describe(s)
+		if err != nil && t.Unsupported == nil {
+			t.Unsupported = err
+		}
+		t.Columns = append(t.Columns, column)
+	}
+	return rows.Err()
+}
+
+// readKeys picks each table's key. Indexes on expressions have no column names and identify nothing we can see.
+func (r *reader) readKeys() error {
+	rows, err := r.query(`SELECT TABLE_NAME, INDEX_NAME, COALESCE(COLUMN_NAME, ''), SUB_PART IS NOT NULL, NULLABLE
+		FROM information_schema.STATISTICS`, ` AND NON_UNIQUE = 0
+		ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	type candidate struct {
+		index string
+		key   []string
+		unfit bool
+	}
+	found := map[string][]*candidate{}
+	for rows.Next() {
+		var table, index, column, nullable string
+		var prefix bool
+		if err := rows.Scan(&table, &index, &column, &prefix, &nullable); err != nil {
+			return err
+		}
+		list := found[table]
+		if len(list) == 0 || list[len(list)-1].index != index {
+			list = append(list, &candidate{index: index})
+			found[table] = list
+		}
+		c := list[len(list)-1]
+		c.key = append(c.key, column)
+		// A key on prefixes identifies rows too, but only the primary key's columns come with every row as such.
+		c.unfit = c.unfit || column == "" || nullable == "YES" || prefix && index != "PRIMARY"
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for name, list := range found {
+		t, ok := r.tables[name]
+		if !ok {
+			continue
+		}
+		if i := slices.IndexFunc(list, func(c *candidate) bool { return !c.unfit }); i >= 0 {
+			t.Key, t.Index = list[i].key, list[i].index
+		}
+	}
+	return nil
+}

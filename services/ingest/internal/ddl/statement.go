@@ -1,0 +1,232 @@
+// Package ddl learns from a statement in the binlog what it did to which
+// tables. It is no parser of MySQL's grammar: it reads as far as it must to tell whether
+// rows copied earlier still stand, and says so when it cannot tell.
+package ddl
+
+// Kind says what a statement does, as far as a copy of the data is concerned.
+type Kind uint8
+
+const (
+	// Other changes no table's rows or shape.
+	Other Kind = iota
+	Create
+	Drop
+	Truncate
+	Rename
+	Alter
+	// DropSchema drops all tables of Schema.
+	DropSchema
+	// Write changes rows without logging them. Tables are those it may write, as far as they can be told.
+	Write
+)
+
+// Name is a table's name with its schema, the session's where none was written.
+type Name struct{ Schema, Table string }
+
+// Statement is what was learnt.
+type Statement struct {
+	Kind Kind
+	// Tables in the order of the statement.
+	Tables []Name
+	// To are the new names of Rename, in the order of Tables. The pairs take effect one after the other.
+	To []Name
+	// Schema of DropSchema.
+	Schema string
+	// IfNotExists: a Create that may have done nothing.
+	IfNotExists bool
+	// Added are the columns that an Alter adds.
+	Added []Column
+	// Rewrites says why an Alter may have changed rows that exist or how they read; empty if it has not.
+	Rewrites string
+	// RenamedTo is an Alter's new name for its table, if any.
+	RenamedTo *Name
+}
+
+// Column is one that an Alter adds.
+type Column struct {
+	Name string
+	// Default is what existing rows get; nil if the statement names nothing.
+	Default *Literal
+	NotNull bool
+	// Computed: existing rows may get different values, or one that the statement does not tell.
+	Computed bool
+}
+
+// Literal is a constant in a statement.
+type Literal struct {
+	Text   string
+	Quoted bool
+	Null   bool
+}
+
+// Parse reads a statement that was logged with schema as the session's database.
+func Parse(sql, schema string) Statement {
+	p := &parser{tokens: tokenize(sql), schema: schema}
+	if p.accept("USE") { // in front of a statement that was kept together with its database
+		p.schema = p.next().text
+		p.acceptMark(";")
+	}
+	switch p.next().upper {
+	case "CREATE":
+		return p.create()
+	case "DROP":
+		return p.drop()
+	case "TRUNCATE":
+		p.accept("TABLE")
+		return Statement{Kind: Truncate, Tables: []Name{p.name()}}
+	case "RENAME":
+		return p.rename()
+	case "ALTER":
+		return p.alter()
+	case "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD":
+		return p.write()
+	case "WITH": // a common table expression in front of UPDATE or DELETE
+		return Statement{Kind: Write}
+	}
+	return Statement{}
+}
+
+type parser struct {
+	tokens []token
+	schema string
+}
+
+func (p *parser) peek() token {
+	if len(p.tokens) == 0 {
+		return token{}
+	}
+	return p.tokens[0]
+}
+
+func (p *parser) next() token {
+	t := p.peek()
+	if len(p.tokens) > 0 {
+		p.tokens = p.tokens[1:]
+	}
+	return t
+}
+
+// accept takes the next token if it is one of the words.
+func (p *parser) accept(words ...string) bool {
+	if p.peek().is(words...) {
+		p.next()
+		return true
+	}
+	return false
+}
+
+func (p *parser) acceptMark(c string) bool {
+	if p.peek().mark(c) {
+		p.next()
+		return true
+	}
+	return false
+}
+
+// ifExists takes IF EXISTS or IF NOT EXISTS.
+func (p *parser) ifExists() bool {
+	if !p.accept("IF") {
+		return false
+	}
+	p.accept("NOT")
+	return p.accept("EXISTS")
+}
+
+func (p *parser) name() Name {
+	first := p.next().text
+	if p.acceptMark(".") {
+		return Name{Schema: first, Table: p.next().text}
+	}
+	return Name{Schema: p.schema, Table: first}
+}
+
+func (p *parser) names() (out []Name) {
+	for {
+		out = append(out, p.name())
+		if !p.acceptMark(",") {
+			return out
+		}
+	}
+}
+
+func (p *parser) create() Statement {
+	if p.accept("OR") {
+		p.accept("REPLACE")
+	}
+	if p.peek().is("UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "INDEX", "ONLINE", "OFFLINE") {
+		return p.index()
+	}
+	if !p.accept("TABLE") {
+		return Statement{} // views, triggers, temporary tables, ...
+	}
+	s := Statement{Kind: Create, IfNotExists: p.ifExists()}
+	s.Tables = []Name{p.name()}
+	return s
+}
+
+func (p *parser) drop() Statement {
+	switch {
+	case p.accept("DATABASE", "SCHEMA"):
+		p.ifExists()
+		return Statement{Kind: DropSchema, Schema: p.next().text}
+	case p.accept("TABLE", "TABLES"):
+		p.ifExists()
+		return Statement{Kind: Drop, Tables: p.names()}
+	case p.peek().is("INDEX", "ONLINE", "OFFLINE"):
+		return p.index()
+	}
+	return Statement{}
+}
+
+// index handles CREATE INDEX and DROP INDEX, which can change what identifies a row.
+func (p *parser) index() Statement {
+	for len(p.tokens) > 0 {
+		if p.next().is("ON") {
+			return Statement{Kind: Alter, Tables: []Name{p.name()}}
+		}
+	}
+	return Statement{}
+}
+
+func (p *parser) rename() Statement {
+	if !p.accept("TABLE", "TABLES") {
+		return Statement{} // users
+	}
+	s := Statement{Kind: Rename}
+	p.ifExists()
+	for {
+		from := p.name()
+		if p.accept("WAIT") {
+			p.next()
+		}
+		p.accept("NOWAIT")
+		if !p.accept("TO") {
+			return s
+		}
+		s.Tables = append(s.Tables, from)
+		s.To = append(s.To, p.name())
+		if !p.acceptMark(",") {
+			return s
+		}
+	}
+}
+
+// write collects the names that may be tables a statement writes: the one after INTO or UPDATE or FROM. What
+// is more involved is left without names, which means any table.
+func (p *parser) write() Statement {
+	s := Statement{Kind: Write}
+	for len(p.tokens) > 0 {
+		t := p.next()
+		if t.mark("(") || t.is("SELECT", "SET", "WHERE", "VALUES") {
+			break
+		}
+		if t.is("INTO", "FROM") {
+			if t.is("INTO") {
+				p.accept("TABLE")
+			}
+			s.Tables = append(s.Tables, p.name())
+			return s
+		}
+	}
+	return s
+}

@@ -1,0 +1,120 @@
+package mysqltype
+
+import (
+	"encoding/binary"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/chittihq/duckling/pkg/frame"
+)
+
+// Charset turns stored text into UTF-8. The copy needs none, for there the
+// server converts; what the stream brings is in the column's own character set.
+// A Charset is not safe for concurrent use.
+type Charset struct {
+	Name string
+	// decode appends src as UTF-8; nil when src is UTF-8.
+	decode func(dst, src []byte) []byte
+	// asciiSame: bytes below 0x80 mean ASCII wherever they stand.
+	asciiSame bool
+	scratch   []byte
+}
+
+// BinaryCharset is the character set of columns that hold no text.
+const BinaryCharset = "binary"
+
+// SingleByte returns the character set whose byte b means table[b].
+func SingleByte(name string, table [256]string) *Charset {
+	same := true
+	for b := range 0x80 {
+		same = same && table[b] == string(rune(b))
+	}
+	return &Charset{Name: name, asciiSame: same, decode: func(dst, src []byte) []byte {
+		for _, b := range src {
+			dst = append(dst, table[b]...)
+		}
+		return dst
+	}}
+}
+
+// Algorithmic returns a character set that needs no table: the Unicode
+// encodings and ASCII. ok is false for any other name.
+func Algorithmic(name string) (c *Charset, ok bool) {
+	switch name {
+	case "utf8mb4", "utf8mb3", "utf8", "ascii", BinaryCharset:
+		return &Charset{Name: name, asciiSame: true}, true
+	case "utf16", "ucs2":
+		return &Charset{Name: name, decode: func(dst, src []byte) []byte {
+			return appendUTF16(dst, src, binary.BigEndian)
+		}}, true
+	case "utf16le":
+		return &Charset{Name: name, decode: func(dst, src []byte) []byte {
+			return appendUTF16(dst, src, binary.LittleEndian)
+		}}, true
+	case "utf32":
+		return &Charset{Name: name, decode: func(dst, src []byte) []byte {
+			for ; len(src) >= 4; src = src[4:] {
+				dst = utf8.AppendRune(dst, rune(binary.BigEndian.Uint32(src)))
+			}
+			return dst
+		}}, true
+	}
+	return nil, false
+}
+
+func appendUTF16(dst, src []byte, order binary.ByteOrder) []byte {
+	for len(src) >= 2 {
+		r := rune(order.Uint16(src))
+		src = src[2:]
+		if utf16.IsSurrogate(r) && len(src) >= 2 {
+			if pair := utf16.DecodeRune(r, rune(order.Uint16(src))); pair != utf8.RuneError {
+				r, src = pair, src[2:]
+			}
+		}
+		dst = utf8.AppendRune(dst, r) // a lone surrogate becomes U+FFFD
+	}
+	return dst
+}
+
+// append adds text in this character set to a TEXT column.
+func (c *Charset) append(b *frame.ColumnBuilder, text []byte) {
+	if c.decode == nil || c.asciiSame && isASCII(text) {
+		appendUTF8(b, text)
+		return
+	}
+	c.scratch = c.decode(c.scratch[:0], text)
+	appendUTF8(b, c.scratch)
+}
+
+// text is append for labels, which are converted once.
+func (c *Charset) text(s []byte) string {
+	if c.decode == nil {
+		return string(s)
+	}
+	return string(c.decode(nil, s))
+}
+
+// appendUTF8 adds text to a TEXT column, which must hold valid UTF-8. MySQL
+// checks what it stores, but older versions and LOAD DATA let damage in.
+func appendUTF8(b *frame.ColumnBuilder, text []byte) {
+	if isASCII(text) || utf8.Valid(text) {
+		b.Bytes(text)
+		return
+	}
+	b.String(string([]rune(string(text))))
+}
+
+func isASCII(s []byte) bool {
+	for len(s) >= 8 {
+		if binary.LittleEndian.Uint64(s)&0x8080808080808080 != 0 {
+			return false
+		}
+		s = s[8:]
+	}
+	for _, c := range s {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,56 @@
+package mysqltype
+
+import (
+	"database/sql/driver"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// KeyLiteral writes a key column's value, as the driver returned it for SelectExpression, so
+// that the server compares the column with it in the order of its index.
+func (c *Column) KeyLiteral(v driver.Value) (string, error) {
+	switch v := v.(type) {
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case float64:
+		return strconv.FormatFloat(v, 'e', -1, 64), nil
+	case float32:
+		// The column is compared as a double; so is the exact value of the float.
+		return strconv.FormatFloat(float64(v), 'e', -1, 64), nil
+	case string:
+		return c.keyText([]byte(v))
+	case []byte:
+		return c.keyText(v)
+	}
+	return "", fmt.Errorf("column %q: a key value of type %T", c.Name, v)
+}
+
+func (c *Column) keyText(v []byte) (string, error) {
+	switch c.kind {
+	case kindInt, kindUint, kindDecimal, kindWideDecimal:
+		return string(v), nil
+	case kindBit:
+		return strconv.FormatUint(bigEndian(v), 10), nil
+	case kindEnum:
+		// The index has the order of the labels, which only a comparison with a number keeps.
+		i := slices.Index(c.Labels(), string(v))
+		return strconv.Itoa(i + 1), nil
+	case kindSet:
+		var members uint64
+		for _, label := range strings.Split(string(v), ",") {
+			if i := slices.Index(c.Labels(), label); i >= 0 {
+				members |= 1 << i
+			}
+		}
+		return strconv.FormatUint(members, 10), nil
+	case kindText:
+		return "_utf8mb4 x'" + hex.EncodeToString(v) + "'", nil
+	case kindBinary, kindBlob:
+		return "x'" + hex.EncodeToString(v) + "'", nil
+	default: // dates, times, addresses: plain characters
+		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(string(v)) + "'", nil
+	}
+}

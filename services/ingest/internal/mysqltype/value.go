@@ -1,0 +1,112 @@
+package mysqltype
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"net/netip"
+
+	"github.com/chittihq/duckling/pkg/frame"
+)
+
+// AppendValue appends what the SQL driver returned for SelectExpression, in the binary protocol and
+// with parseTime off. dated is false when a date had to be carried as null.
+func (c *Column) AppendValue(b *frame.ColumnBuilder, v driver.Value) (dated bool, err error) {
+	switch v := v.(type) {
+	case nil:
+		b.Null()
+	case int64:
+		b.Int(v)
+	case float32:
+		b.Float32(v)
+	case float64:
+		b.Float64(v)
+	case []byte:
+		return c.appendBytes(b, v)
+	case string: // unsigned numbers beyond int64
+		return c.appendBytes(b, []byte(v))
+	default:
+		return true, fmt.Errorf("column %q: the driver returned a %T", c.Name, v)
+	}
+	return true, nil
+}
+
+func (c *Column) appendBytes(b *frame.ColumnBuilder, v []byte) (dated bool, err error) {
+	dated = true
+	switch c.kind {
+	case kindUint:
+		var n uint64
+		if n, err = parseUint(v); err == nil {
+			b.Uint(n)
+		}
+	case kindBit:
+		b.Uint(bigEndian(v))
+	case kindDecimal:
+		err = appendDecimalText(b, v, c.precision, c.scale)
+	case kindDate:
+		var days int64
+		if days, dated, err = parseDate(v); err == nil {
+			appendDated(b, days, dated)
+		}
+	case kindDatetime, kindTimestamp:
+		var micros int64
+		if micros, dated, err = parseDatetime(v); err == nil {
+			appendDated(b, micros, dated)
+		}
+	case kindTime:
+		var micros int64
+		if micros, err = parseTime(v); err == nil {
+			b.Int(micros)
+		}
+	case kindText, kindEnum, kindSet:
+		appendUTF8(b, v)
+	case kindJSON:
+		b.Bytes(v)
+	case kindWideDecimal, kindUUID, kindInet4, kindInet6, kindBinary, kindBlob, kindVector:
+		b.Bytes(v)
+	case kindGeometry:
+		err = appendGeometry(b, v)
+	default:
+		err = fmt.Errorf("the driver returned text for a column of kind %d", c.kind)
+	}
+	if err != nil {
+		return true, fmt.Errorf("column %q: %w", c.Name, err)
+	}
+	return dated, nil
+}
+
+func appendDated(b *frame.ColumnBuilder, v int64, ok bool) {
+	if ok {
+		b.Int(v)
+	} else {
+		b.Null()
+	}
+}
+
+// storedUUID writes MariaDB's UUID. Versions 1 to 5 are stored with their five
+// groups in reverse order, so that version 1 sorts by time, and the variant's
+// first bit, always set, then stands where other UUIDs have their version's, never set.
+// Source: sql_type_uuid.h of MariaDB 10.11.
+func storedUUID(v []byte) string {
+	var u [16]byte
+	copy(u[:], v)
+	if s := u; s[6]&0x80 != 0 {
+		copy(u[0:4], s[12:16])
+		copy(u[4:6], s[10:12])
+		copy(u[6:8], s[8:10])
+		copy(u[8:10], s[6:8])
+		copy(u[10:16], s[0:6])
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
+}
+
+// appendAddress appends MariaDB's INET4 and INET6, whose trailing zero bytes the binlog leaves out.
+func appendAddress(b *frame.ColumnBuilder, v []byte, width int) error {
+	full := make([]byte, width)
+	copy(full, v)
+	addr, ok := netip.AddrFromSlice(full)
+	if !ok {
+		return fmt.Errorf("address of %d bytes", len(v))
+	}
+	b.String(addr.String())
+	return nil
+}

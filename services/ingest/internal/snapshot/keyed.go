@@ -1,0 +1,251 @@
+package snapshot
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
+)
+
+const (
+	// readers is how many ranges are read at once. More would take the source's
+	// cores from its own work before they made the copy faster.
+	readers = 3
+	// rangeBytes is the size that ranges aim at, by the source's estimate of its rows.
+	rangeBytes = 4 << 20
+	// ahead is how many pieces of a range are read before its turn to be published.
+	ahead = 12
+)
+
+// span is a range of keys: after < key <= upto. The bounds are literals for a
+// statement, one for each key column; a nil bound is open.
+type span struct {
+	after, upto []string
+	pieces      chan Piece
+	err         error // set before pieces is closed
+}
+
+// Keyed reads the table by key, in order, going on after resume if that is set. Each of its connections first waits until it
+// sees everything up to visible. Pieces come in key order.
+func (c *Copy) Keyed(ctx context.Context, visible binlog.Position, resume []byte, emit Emit) error {
+	var after []string
+	if len(resume) > 0 {
+		if err := json.Unmarshal(resume, &after); err != nil || len(after) != len(c.Table.Key) {
+			return fmt.Errorf("resuming the copy of %q: its mark %q makes no sense", c.Table.Name, resume)
+		}
+	}
+	work, order := make(chan *span), make(chan *span, readers)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(work)
+		defer close(order)
+		return c.walk(ctx, after, func(s *span) error {
+			for _, to := range []chan *span{order, work} {
+				select {
+				case to <- s:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range readers {
+		group.Go(func() error { return c.readSpans(ctx, visible, work) })
+	}
+	group.Go(func() error {
+		for s := range order {
+			if err := forward(ctx, s, emit); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// forward emits a span's pieces as they come.
+func forward(ctx context.Context, s *span, emit Emit) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case piece, ok := <-s.pieces:
+			if !ok {
+				return s.err
+			}
+			if err := emit(piece); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// walk finds the bounds of ranges by stepping along the index, ahead of the readers.
+func (c *Copy) walk(ctx context.Context, after []string, found func(*span) error) error {
+	conn, err := c.Server.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
+	}
+	defer conn.Close()
+	rows := min(max(rangeBytes/max(c.Table.RowBytes, 1), 1), 100_000)
+	for {
+		upto, err := c.step(ctx, conn, after, rows)
+		if err != nil {
+			return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
+		}
+		if err := found(&span{after: after, upto: upto, pieces: make(chan Piece, ahead)}); err != nil || upto == nil {
+			return err
+		}
+		after = upto
+	}
+}
+
+// step returns the key that many rows further, nil when there are fewer.
+func (c *Copy) step(ctx context.Context, conn *sql.Conn, after []string, rows uint64) (upto []string, err error) {
+	columns := c.keyColumns()
+	expressions, names := make([]string, len(columns)), make([]string, len(columns))
+	for i, column := range columns {
+		expressions[i], names[i] = column.SelectExpression(), mysqltype.QuoteName(column.Name)
+	}
+	statement := fmt.Sprintf("SELECT %s FROM %s FORCE INDEX (%s)%s ORDER BY %s LIMIT 1 OFFSET %d",
+		strings.Join(expressions, ", "), c.Server.Name(c.Table.Name), mysqltype.QuoteName(c.Table.Index),
+		where(names, after, nil), strings.Join(names, ", "), rows-1)
+	err = query(ctx, conn, statement, func(found driver.Rows) error {
+		values := make([]driver.Value, len(columns))
+		if err := found.Next(values); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		upto, err = literals(columns, values)
+		return err
+	})
+	return upto, err
+}
+
+// readSpans is one reader: a connection that reads one range after the other.
+func (c *Copy) readSpans(ctx context.Context, visible binlog.Position, work <-chan *span) error {
+	conn, err := c.Server.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
+	}
+	defer conn.Close()
+	if err := c.Server.AwaitVisible(ctx, conn, visible, c.Table.Name); err != nil {
+		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
+	}
+	for s := range work {
+		s.err = c.readSpan(ctx, conn, s)
+		close(s.pieces)
+		if s.err != nil {
+			return s.err
+		}
+	}
+	return nil
+}
+
+func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span) error {
+	columns := c.keyColumns()
+	names, positions := make([]string, len(columns)), make([]int, len(columns))
+	for i, column := range columns {
+		names[i] = mysqltype.QuoteName(column.Name)
+		positions[i] = c.position(column.Name)
+	}
+	var last []byte
+	if s.upto != nil {
+		var err error
+		if last, err = json.Marshal(s.upto); err != nil {
+			return err
+		}
+	}
+	statement := fmt.Sprintf("SELECT %s FROM %s FORCE INDEX (%s)%s ORDER BY %s", c.selectColumns(), c.Server.Name(c.Table.Name),
+		mysqltype.QuoteName(c.Table.Index), where(names, s.after, s.upto), strings.Join(names, ", "))
+	key := make([]driver.Value, len(columns))
+	mark := func(row []driver.Value) ([]byte, error) {
+		for i, at := range positions {
+			key[i] = row[at]
+		}
+		text, err := literals(columns, key)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(text)
+	}
+	err := c.scan(ctx, conn, statement, mark, last, func(p Piece) error {
+		select {
+		case s.pieces <- p:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
+	}
+	return nil
+}
+
+func (c *Copy) position(column string) int {
+	return slices.IndexFunc(c.Table.Columns, func(x mysqltype.Column) bool { return x.Name == column })
+}
+
+func (c *Copy) keyColumns() []*mysqltype.Column {
+	out := make([]*mysqltype.Column, len(c.Table.Key))
+	for i, name := range c.Table.Key {
+		out[i] = &c.Table.Columns[c.position(name)]
+	}
+	return out
+}
+
+func literals(columns []*mysqltype.Column, values []driver.Value) ([]string, error) {
+	out := make([]string, len(columns))
+	for i, column := range columns {
+		var err error
+		if out[i], err = column.KeyLiteral(values[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// where selects after < key <= upto. The comparison is the server's own, so that collations and signs
+// are those of the index; it is written out, for MySQL does not use an index for (a, b) > (1, 2).
+func where(names, after, upto []string) string {
+	var conditions []string
+	if after != nil {
+		conditions = append(conditions, compare(names, after, ">", ">"))
+		if len(names) > 1 {
+			conditions = append(conditions, names[0]+" >= "+after[0])
+		}
+	}
+	if upto != nil {
+		conditions = append(conditions, compare(names, upto, "<", "<="))
+		if len(names) > 1 {
+			conditions = append(conditions, names[0]+" <= "+upto[0])
+		}
+	}
+	if conditions == nil {
+		return ""
+	}
+	return " WHERE " + strings.Join(conditions, " AND ")
+}
+
+// compare writes key < bound column by column; the last column uses its own operator.
+func compare(names, bound []string, operator, lastOperator string) string {
+	if len(names) == 1 {
+		return "(" + names[0] + " " + lastOperator + " " + bound[0] + ")"
+	}
+	return fmt.Sprintf("(%s %s %s OR (%s = %s AND %s))", names[0], operator, bound[0],
+		names[0], bound[0], compare(names[1:], bound[1:], operator, lastOperator))
+}

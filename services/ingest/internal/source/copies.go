@@ -1,0 +1,320 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/catalog"
+)
+
+const (
+	copyRetry    = time.Second
+	copyRetryMax = 5 * time.Minute
+)
+
+// copies reads tables one after the other, beside the stream. All fields belong to the loop; the
+// goroutine that reads sends what it has as steps and waits where it needs an answer.
+type copies struct {
+	r       *run
+	steps   chan step
+	jobs    chan *copying
+	waiting []waitingCopy
+	active  *copying
+	// pending are copies with a place that the stream has not passed yet.
+	pending []*copying
+	paused  bool
+	retries map[string]int
+}
+
+type waitingCopy struct {
+	table  string
+	reason string
+	// after is where the stream must have got to: where the source stood when the copy was asked for. Until then the
+	// stream may still bring a change of the table's definition that the schema has already.
+	after place
+	// notBefore spares the source a copy that keeps failing.
+	notBefore time.Time
+}
+
+// place is a point in the server's binlog.
+type place struct {
+	file   string
+	offset uint64
+}
+
+// copying is one copy of one table.
+type copying struct {
+	table  string
+	reason string
+	id     uint64
+	begun  chan beginning // answers described
+	held   chan struct{}  // answers the wish to hold the stream
+	cancel context.CancelFunc
+	ctx    context.Context //nolint:containedctx // a job handed to another goroutine, which ends with it
+
+	known    *catalog.Table
+	started  time.Time
+	sent     uint64
+	stopped  bool
+	cut, end *place
+}
+
+// beginning tells the reader where its copy begins.
+type beginning struct {
+	position   binlog.Position
+	definition *cdcv1.TableDefinition
+	resume     []byte
+}
+
+func (c *copies) init(r *run) {
+	c.r, c.steps, c.jobs, c.retries = r, make(chan step), make(chan *copying, 1), map[string]int{}
+}
+
+// queue asks for a copy of a table once the stream has got to where the source stands now.
+func (c *copies) queue(ctx context.Context, table, reason string) error {
+	file, offset, err := c.r.server.Head(ctx)
+	if err != nil {
+		return err
+	}
+	c.add(waitingCopy{table: table, reason: reason, after: place{file, offset}})
+	return nil
+}
+
+// queueNow asks for a copy without waiting for the stream.
+func (c *copies) queueNow(table, reason string) {
+	c.add(waitingCopy{table: table, reason: reason})
+}
+
+func (c *copies) add(w waitingCopy) {
+	c.waiting = slices.DeleteFunc(c.waiting, func(have waitingCopy) bool { return have.table == w.table })
+	c.waiting = append(c.waiting, w)
+}
+
+// stop gives up a table's copy, under way or waiting.
+func (c *copies) stop(table string) {
+	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table })
+	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table })
+	if c.active != nil && c.active.table == table {
+		c.active.stopped = true
+		c.active.cancel()
+	}
+}
+
+// advance starts the next copy when there is none, and completes those that the stream has caught up with.
+func (c *copies) advance(ctx context.Context) error {
+	if err := c.passed(ctx); err != nil {
+		return err
+	}
+	if c.active != nil || c.paused {
+		return nil
+	}
+	i := slices.IndexFunc(c.waiting, func(w waitingCopy) bool {
+		return (w.after == place{} || c.reached(w.after)) && !time.Now().Before(w.notBefore)
+	})
+	if i < 0 {
+		return nil
+	}
+	w := c.waiting[i]
+	c.waiting = slices.Delete(c.waiting, i, i+1)
+	jobCtx, cancel := context.WithCancel(ctx)
+	c.active = &copying{
+		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
+		begun: make(chan beginning, 1), held: make(chan struct{}, 1),
+	}
+	c.jobs <- c.active
+	return nil
+}
+
+func (c *copies) reached(p place) bool { return c.r.position.Reached(p.file, p.offset) }
+
+// passed sends the marks whose place the stream has just got to, before anything later.
+func (c *copies) passed(ctx context.Context) error {
+	if len(c.pending) == 0 {
+		return nil
+	}
+	for _, p := range slices.Clone(c.pending) {
+		if p.cut != nil && c.reached(*p.cut) {
+			if err := c.r.writer.CopyCut(ctx, p.table, p.id); err != nil {
+				return err
+			}
+			p.cut = nil
+		}
+		if p.end == nil || !c.reached(*p.end) {
+			continue
+		}
+		if err := c.finish(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *copies) finish(ctx context.Context, p *copying) error {
+	if err := c.r.writer.CopyEnd(ctx, p.table, p.id, p.sent); err != nil {
+		return err
+	}
+	c.pending = slices.DeleteFunc(c.pending, func(x *copying) bool { return x == p })
+	t := c.r.tables[p.table]
+	t.phase, t.resume, t.reason, t.copying = cdcv1.TableState_PHASE_STREAMING, nil, "", nil
+	delete(c.retries, p.table)
+	c.r.log.InfoContext(ctx, "table copied", "table", p.table, "rows", p.sent, "took", time.Since(p.started).Round(time.Millisecond).String())
+	return nil
+}
+
+// takeOne takes a step if one is waiting, so that a busy stream does not keep copies from going on.
+func (c *copies) takeOne(ctx context.Context) error {
+	select {
+	case s := <-c.steps:
+		return c.take(ctx, s)
+	default:
+		return nil
+	}
+}
+
+// take handles what the reader of a copy sent.
+func (c *copies) take(ctx context.Context, s step) error {
+	job := s.job
+	if s.over {
+		c.active = nil
+		job.cancel()
+	}
+	switch {
+	case job.stopped:
+		return nil
+	case s.err != nil:
+		return c.failed(ctx, job, s.err)
+	case s.described:
+		return c.begin(ctx, job, s.known)
+	case s.hold:
+		return c.hold(ctx, job)
+	case s.piece != nil:
+		return c.piece(ctx, job, s)
+	case s.over:
+		job.end = s.at
+		if !slices.Contains(c.pending, job) {
+			c.pending = append(c.pending, job)
+		}
+		return c.advance(ctx)
+	}
+	return nil
+}
+
+// begin sends the copy's beginning, or finds that there is nothing to copy.
+func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) error {
+	r := c.r
+	if known == nil { // gone; the stream will say so, if it has not
+		job.stopped = true
+		job.cancel()
+		return nil
+	}
+	if known.Unsupported != nil {
+		job.stopped = true
+		job.cancel()
+		return c.leaveOut(ctx, known)
+	}
+	t := r.tables[job.table]
+	if t == nil {
+		t = &table{name: job.table}
+		r.tables[job.table] = t
+	}
+	def := known.Definition()
+	job.known = known
+	if t.phase == cdcv1.TableState_PHASE_COPYING && len(known.Key) > 0 && t.fingerprint == def.GetFingerprint() {
+		// Begun by an earlier run; its rows were read after where that began, as these are.
+		job.id, job.sent = t.copyID, t.rowsSent
+		t.learn(known)
+		t.copying = job
+		job.begun <- beginning{position: c.visible(), definition: def, resume: t.resume}
+		return nil
+	}
+	job.id = r.nextCopyID
+	r.nextCopyID++
+	freeze := t.phase == cdcv1.TableState_PHASE_QUARANTINED || t.followed() && t.fingerprint != def.GetFingerprint()
+	err := r.writer.CopyBegin(ctx, &cdcv1.CopyBegin{
+		Table: t.name, CopyId: job.id, Definition: def, Freeze: freeze, Reason: job.reason,
+	})
+	if err != nil {
+		return err
+	}
+	t.phase, t.copyID, t.resume, t.rowsSent, t.reason = cdcv1.TableState_PHASE_COPYING, job.id, nil, 0, job.reason
+	t.follow(known, def)
+	t.copying = job
+	r.forgetViews()
+	job.begun <- beginning{position: c.visible(), definition: def}
+	return nil
+}
+
+// visible is the place that a copy's reads must include. The set is copied, for the loop's own goes on growing.
+func (c *copies) visible() binlog.Position {
+	p := c.r.position
+	p.GTIDs = p.GTIDs.Clone()
+	return p
+}
+
+func (c *copies) leaveOut(ctx context.Context, known *catalog.Table) error {
+	reason := known.Unsupported.Error()
+	event := &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_QUARANTINE, Table: known.Name, Reason: reason}
+	if t := c.r.tables[known.Name]; t != nil && t.phase == cdcv1.TableState_PHASE_QUARANTINED && t.reason == reason {
+		return nil
+	}
+	c.r.log.WarnContext(ctx, "table is left out", "table", known.Name, "reason", reason)
+	c.r.tables.apply(event)
+	c.r.forgetViews()
+	return c.r.writer.Event(ctx, event, "quarantine", known.Name, c.r.position)
+}
+
+// hold keeps the stream from moving while a snapshot is taken, so that the stream cannot be past its place.
+func (c *copies) hold(ctx context.Context, job *copying) error {
+	if err := c.r.writer.Flush(ctx); err != nil {
+		return err
+	}
+	job.held <- struct{}{}
+	select {
+	case s := <-c.steps: // nobody else sends: one copy reads at a time
+		if s.frozen {
+			job.cut = s.at
+			c.pending = append(c.pending, job)
+			return c.passed(ctx)
+		}
+		return c.take(ctx, s)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *copies) piece(ctx context.Context, job *copying, s step) error {
+	n := uint64(s.piece.Rows.Len())
+	job.sent += n
+	if err := c.r.writer.CopyRows(ctx, job.id, *s.piece, job.sent, max(job.known.Rows, job.sent)); err != nil {
+		return err
+	}
+	t := c.r.tables[job.table]
+	t.resume, t.rowsSent = s.piece.Resume, job.sent
+	c.r.metrics.copied(c.r.cfg.ID, job.table, n, s.piece.Rows.Size(), s.piece.Undated)
+	return nil
+}
+
+// failed tries a copy again later; a copy by key goes on where it got to.
+func (c *copies) failed(ctx context.Context, job *copying, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p == job })
+	if t := c.r.tables[job.table]; t != nil {
+		t.copying = nil
+	}
+	pause := min(copyRetry<<min(c.retries[job.table], 10), copyRetryMax)
+	c.retries[job.table]++
+	c.r.log.WarnContext(ctx, "copying a table failed", "table", job.table, "error", err, "retry_in", pause.String())
+	file, offset, err := c.r.server.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("queueing the copy of %q: %w", job.table, err)
+	}
+	c.add(waitingCopy{table: job.table, reason: job.reason, after: place{file, offset}, notBefore: time.Now().Add(pause)})
+	return nil
+}

@@ -1,0 +1,117 @@
+package source
+
+import (
+	"context"
+	"errors"
+
+	"github.com/chittihq/duckling/services/ingest/internal/catalog"
+	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
+)
+
+// step is what the reading goroutine of a copy sends to the loop. Exactly one of its meanings is set; over comes
+// last and together with err, or with the place where the last row was read.
+type step struct {
+	job       *copying
+	described bool
+	known     *catalog.Table // with described; nil if the table is gone
+	hold      bool
+	frozen    bool // at is the place of the snapshot
+	piece     *snapshot.Piece
+	at        *place
+	over      bool
+	err       error
+}
+
+// run reads one copy after the other.
+func (c *copies) run(ctx context.Context) error {
+	for {
+		select {
+		case job := <-c.jobs:
+			at, err := c.read(job)
+			if err := c.send(ctx, step{job: job, over: true, at: at, err: err}); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *copies) send(ctx context.Context, s step) error {
+	select {
+	case c.steps <- s:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read reads one table and returns where the binlog stood after its last row.
+func (c *copies) read(job *copying) (*place, error) {
+	ctx, server := job.ctx, c.r.server
+	found, err := catalog.Read(ctx, server, job.table)
+	if err != nil {
+		return nil, err
+	}
+	known := found[job.table]
+	if err := c.send(ctx, step{job: job, described: true, known: known}); err != nil {
+		return nil, err
+	}
+	var begin beginning
+	select {
+	case begin = <-job.begun:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	table := &snapshot.Copy{Server: server, Table: known, Definition: begin.definition}
+	emit := func(p snapshot.Piece) error { return c.send(ctx, step{job: job, piece: &p}) }
+	if len(known.Key) > 0 {
+		err = table.Keyed(ctx, begin.position, begin.resume, emit)
+	} else {
+		err = c.readFrozen(ctx, job, table, emit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.head(ctx, known)
+}
+
+// readFrozen reads a table without a key: at one place, which is found while the stream stands still.
+func (c *copies) readFrozen(ctx context.Context, job *copying, table *snapshot.Copy, emit snapshot.Emit) error {
+	if err := c.send(ctx, step{job: job, hold: true}); err != nil {
+		return err
+	}
+	select {
+	case <-job.held:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	frozen, err := table.Freeze(ctx)
+	if err != nil {
+		return err
+	}
+	defer frozen.Close()
+	if err := c.send(ctx, step{job: job, frozen: true, at: &place{frozen.File, frozen.Offset}}); err != nil {
+		return err
+	}
+	return frozen.Read(ctx, emit)
+}
+
+// head is where the binlog stands when every row read so far is in it. Engines without transactions show rows
+// before they are logged; a lock waits for that.
+func (c *copies) head(ctx context.Context, known *catalog.Table) (*place, error) {
+	var at place
+	read := func() (err error) {
+		at.file, at.offset, err = c.r.server.Head(ctx)
+		return err
+	}
+	if known.Transactional || len(known.Key) == 0 {
+		return &at, read()
+	}
+	conn, err := c.r.server.DB.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(c.r.server.Locked(ctx, conn, known.Name, read), conn.Close())
+	return &at, err
+}

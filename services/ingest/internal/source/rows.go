@@ -1,0 +1,205 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/catalog"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
+)
+
+// view is how the rows after one table map are to be read and where they go.
+type view struct {
+	table *table // nil: the rows are not followed
+	image *mysqltype.Image
+	def   *cdcv1.TableDefinition
+	rows  tally
+
+	before, after mysqltype.Row
+}
+
+// forgetViews makes every table map be looked at again, after something about a table has changed.
+func (r *run) forgetViews() { clear(r.views) }
+
+func (r *run) view(ctx context.Context, m *binlog.TableMap) (*view, error) {
+	if v, ok := r.views[m]; ok {
+		return v, nil
+	}
+	// The reader drops its table maps now and then; so must this.
+	if len(r.views) > 4096 {
+		clear(r.views)
+	}
+	v, err := r.newView(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	r.views[m] = v
+	return v, nil
+}
+
+func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
+	t := r.tables[m.Name]
+	if m.Schema != r.server.Schema || t == nil || !t.followed() {
+		return &view{}, nil
+	}
+	if !m.Named {
+		return nil, r.condemn(m.Name, "the source logs rows without column names; SET GLOBAL binlog_row_metadata=FULL")
+	}
+	if t.known == nil {
+		if err := r.readCatalog(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	var columns []mysqltype.Column
+	key := m.Key
+	if t.known != nil {
+		columns = t.known.Columns
+		if len(key) == 0 {
+			key = t.known.Key
+		}
+	}
+	find := func(collation uint64) (*mysqltype.Charset, error) { return r.charsets.Find(ctx, collation) }
+	image, err := mysqltype.NewImage(m.Columns, columns, key, find)
+	if err != nil {
+		return nil, r.condemn(m.Name, err.Error())
+	}
+	def := catalog.Define(m.Name, image.Columns, key, "")
+	if def.GetFingerprint() != t.fingerprint {
+		return nil, r.condemn(m.Name, "its rows do not have the columns that were expected")
+	}
+	if t.definition != nil {
+		def = t.definition // the same, with what is only for people
+	}
+	return &view{table: t, image: image, def: def, rows: r.metrics.tally(r.cfg.ID, m.Name), before: image.NewRow(), after: image.NewRow()}, nil
+}
+
+// readCatalog reads what the schema says of a table now, which may be later than the stream.
+func (r *run) readCatalog(ctx context.Context, t *table) error {
+	found, err := catalog.Read(ctx, r.server, t.name)
+	if err != nil {
+		return err
+	}
+	if known := found[t.name]; known != nil {
+		t.learn(known)
+	}
+	return nil
+}
+
+func (r *run) condemn(table, reason string) error {
+	return &condemnedError{tables: []string{table}, reason: reason}
+}
+
+// rows appends the rows of an event to the frame being filled.
+func (r *run) rows(ctx context.Context, e *binlog.Event) error {
+	v, err := r.view(ctx, e.Table)
+	if err != nil || v.table == nil {
+		return err
+	}
+	if e.Incomplete != "" {
+		return r.condemn(v.table.name, e.Incomplete)
+	}
+	undated := v.image.Undated
+	n, err := r.appendRows(v, e)
+	if err != nil {
+		return r.condemn(v.table.name, fmt.Sprintf("a row at %s:%d cannot be read: %v", e.File, e.Offset, err))
+	}
+	if r.large {
+		r.touched[v.table.name] = true
+	}
+	v.rows.add(e.Operation, n, len(e.Images))
+	if lost := v.image.Undated - undated; lost > 0 {
+		r.metrics.undated.WithLabelValues(r.cfg.ID, v.table.name).Add(float64(lost))
+	}
+	return nil
+}
+
+var errOdd = errors.New("an update ends after its first image")
+
+func (r *run) appendRows(v *view, e *binlog.Event) (n int, err error) {
+	rows := r.writer.Rows(v.def)
+	for data := e.Images; len(data) > 0; n++ {
+		if data, err = v.image.Split(data, v.before); err != nil {
+			return n, err
+		}
+		switch e.Operation {
+		case binlog.Insert:
+			err = v.image.Append(rows, v.before, cdcv1.Operation_OPERATION_INSERT)
+		case binlog.Delete:
+			err = v.image.AppendKey(rows, v.before, cdcv1.Operation_OPERATION_DELETE)
+		case binlog.Update:
+			if len(data) == 0 {
+				return n, errOdd
+			}
+			if data, err = v.image.Split(data, v.after); err != nil {
+				return n, err
+			}
+			if v.image.SameKey(v.before, v.after) {
+				err = v.image.Append(rows, v.after, cdcv1.Operation_OPERATION_UPDATE)
+				break
+			}
+			// Another key, or none: what was is gone, and what is now is new.
+			if err = v.image.AppendKey(rows, v.before, cdcv1.Operation_OPERATION_DELETE); err == nil {
+				err = v.image.Append(rows, v.after, cdcv1.Operation_OPERATION_INSERT)
+			}
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// judge looks at how a transaction ended, before its rows are taken.
+func (r *run) judge(e *binlog.Event) error {
+	switch {
+	case e.Prepared != "":
+		r.log.Warn("an XA transaction is shown from its prepare on", "xid", e.Prepared, "file", e.File, "offset", e.Offset)
+	case e.Undone, e.RolledBack && r.large:
+		return r.condemnTouched("part of a transaction was taken back after it was logged")
+	case e.RolledBack:
+		r.dropRolledBack()
+	}
+	return nil
+}
+
+// dropRolledBack leaves of the gathered rows those that stand: in tables without transactions.
+func (r *run) dropRolledBack() {
+	kept := r.transaction[:0]
+	for _, ev := range r.transaction {
+		t := r.tables[tableOf(ev)]
+		if t != nil && t.known != nil && t.known.Transactional {
+			r.reader.Done(ev)
+			continue
+		}
+		kept = append(kept, ev)
+	}
+	clear(r.transaction[len(kept):])
+	r.transaction = kept
+}
+
+func tableOf(e *binlog.Event) string {
+	if e.Table == nil {
+		return ""
+	}
+	return e.Table.Name
+}
+
+// condemnTouched condemns the tables whose rows the transaction under way holds.
+func (r *run) condemnTouched(reason string) error {
+	touched := maps.Clone(r.touched)
+	for _, e := range r.transaction {
+		if t := r.tables[tableOf(e)]; e.Table != nil && e.Table.Schema == r.server.Schema && t != nil && t.followed() {
+			touched[t.name] = true
+		}
+	}
+	if len(touched) == 0 {
+		return nil
+	}
+	return &condemnedError{tables: slices.Sorted(maps.Keys(touched)), reason: reason}
+}

@@ -1,0 +1,336 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/pkg/generation"
+	"github.com/chittihq/duckling/services/loader/internal/live"
+	"github.com/chittihq/duckling/services/loader/internal/publish"
+)
+
+const database = "shop"
+
+// The test binary is also the second process that tries to write to a file.
+func TestMain(m *testing.M) {
+	path := os.Getenv("DUCKLING_TEST_WRITE")
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	db, err := duck.Open(path, duck.Options{})
+	var locked *duck.LockedError
+	switch {
+	case errors.As(err, &locked):
+		os.Exit(3)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	db.Close()
+	os.Exit(0)
+}
+
+// lockedOut tells whether another process is kept from writing to path.
+func lockedOut(t *testing.T, path string) bool {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "DUCKLING_TEST_WRITE="+path)
+	cmd.Stderr = os.Stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
+		t.Fatalf("the second process failed: %v", err)
+	}
+	return err != nil
+}
+
+type bed struct {
+	t    *testing.T
+	data string
+	file *live.File
+	conn *duck.Conn
+	pub  *publish.Publisher
+	n    int
+}
+
+func newBed(t *testing.T) *bed {
+	b := &bed{t: t, data: t.TempDir()}
+	b.open()
+	b.exec("CREATE TABLE t AS SELECT i AS id, i AS v, 'text ' || hash(i) AS s FROM range(200000) r(i)")
+	t.Cleanup(b.close)
+	return b
+}
+
+func (b *bed) open() {
+	b.t.Helper()
+	var err error
+	if b.file, err = live.Open(b.data, database, live.Options{Threads: 2}); err != nil {
+		b.t.Fatal(err)
+	}
+	if b.conn, err = b.file.DB.Connect(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.newPublisher()
+}
+
+func (b *bed) newPublisher() {
+	b.t.Helper()
+	var err error
+	if b.pub, err = publish.New(b.file, b.conn, b.data, database, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bed) close() {
+	if b.file != nil {
+		b.conn.Close()
+		b.file.Close()
+		b.file = nil
+	}
+}
+
+func (b *bed) exec(sql string) {
+	b.t.Helper()
+	if err := b.conn.Exec(sql); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// change changes a few rows everywhere and commits.
+func (b *bed) change() {
+	b.n++
+	b.exec(fmt.Sprintf("BEGIN; DELETE FROM t WHERE id %% 20011 = %d; INSERT INTO t SELECT i, %d, 'new ' || hash(i) FROM range(%d) r(i) WHERE i %% 20011 = %d; COMMIT",
+		b.n%20011, b.n, 200000, b.n%20011))
+}
+
+func (b *bed) publish() publish.Result {
+	b.t.Helper()
+	if err := b.pub.Checkpoint(); err != nil {
+		b.t.Fatal(err)
+	}
+	r, err := b.pub.Publish(publish.Content{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// sum is a value that depends on every row and column.
+const sum = "SELECT (sum(hash(id, v, s)) % 1000000007)::BIGINT + count(*) * 1000000007 FROM t"
+
+func number(t *testing.T, conn *duck.Conn) int64 {
+	t.Helper()
+	res, err := conn.Query(context.Background(), sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Close()
+	chunk, err := res.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return duck.Slice[int64](chunk.Column(0))[0]
+}
+
+// reader opens the newest generation as gateways do.
+func (b *bed) reader() (*duck.DB, *duck.Conn) {
+	b.t.Helper()
+	dir := generation.Dir(b.data, database)
+	m, err := generation.Read(dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := m.Check(dir); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, m.File+".wal")); !errors.Is(err, os.ErrNotExist) {
+		b.t.Fatal("a generation has a log")
+	}
+	db, err := duck.Open(filepath.Join(dir, m.File), duck.Options{ReadOnly: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	conn, err := db.Connect()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return db, conn
+}
+
+// same makes sure that the newest generation holds what the live file does.
+func (b *bed) same() {
+	b.t.Helper()
+	db, conn := b.reader()
+	defer db.Close()
+	defer conn.Close()
+	if got, want := number(b.t, conn), number(b.t, b.conn); got != want {
+		b.t.Fatalf("generation has sum %d, the live file %d", got, want)
+	}
+}
+
+func (b *bed) files() []string {
+	b.t.Helper()
+	entries, err := os.ReadDir(generation.Dir(b.data, database))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+// A thousand publications: each holds what was committed, few blocks are
+// copied, and the live file stays locked against other processes.
+func TestThousandPublications(t *testing.T) {
+	b := newBed(t)
+	if !lockedOut(t, b.file.Path()) {
+		t.Fatal("the live file was not locked to begin with")
+	}
+	b.publish()
+	var most int64
+	for range 1000 {
+		b.change()
+		r := b.publish()
+		if r.Generation > 4 {
+			most = max(most, r.Copied)
+			if r.Full {
+				t.Fatalf("generation %d was copied whole", r.Generation)
+			}
+		}
+		if r.Generation%100 == 0 {
+			b.same()
+		}
+	}
+	b.same()
+	if !lockedOut(t, b.file.Path()) {
+		t.Fatal("after the publications a second process could write to the live file")
+	}
+	if files := b.files(); len(files) > publish.Keep+1 {
+		t.Fatalf("too many files are left: %v", files)
+	}
+	t.Logf("at most %d blocks were copied at once", most)
+}
+
+// A generation that a reader has open is neither changed nor deleted; once it
+// is closed its file is used again.
+func TestHeldGenerationIsLeftAlone(t *testing.T) {
+	b := newBed(t)
+	b.publish()
+	db, conn := b.reader()
+	before := number(t, conn)
+	held := b.files()
+	for range 10 {
+		b.change()
+		b.publish()
+	}
+	if got := number(t, conn); got != before {
+		t.Fatalf("the rows of an open generation changed: sum %d, then %d", before, got)
+	}
+	conn.Close()
+	db.Close()
+	for range publish.Keep + 2 {
+		b.change()
+		b.publish()
+	}
+	for _, name := range held {
+		if name != "manifest.json" && slices.Contains(b.files(), name) {
+			t.Fatalf("%s is still there after its reader left: %v", name, b.files())
+		}
+	}
+	b.same()
+}
+
+// What a killed loader leaves behind is removed, and its generations, which may
+// not have reached the disk whole, are not built upon.
+func TestRestartBuildsAnew(t *testing.T) {
+	b := newBed(t)
+	for range 3 {
+		b.change()
+		b.publish()
+	}
+	b.close()
+	dir := generation.Dir(b.data, database)
+	if err := os.WriteFile(filepath.Join(dir, "building.duckdb"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.open()
+	b.change()
+	r := b.publish()
+	if !r.Full || r.Generation != 4 {
+		t.Fatalf("after a restart: %+v", r)
+	}
+	b.same()
+	if got := b.files(); !slices.Equal(got, []string{"gen-4.duckdb", "manifest.json"}) {
+		t.Fatalf("files are %v", got)
+	}
+}
+
+// Publishing that fails leaves the last generation, and works again when the reason is gone.
+func TestFailedPublicationLeavesTheLastOne(t *testing.T) {
+	b := newBed(t)
+	b.publish()
+	dir := generation.Dir(b.data, database)
+	blocked := filepath.Join(dir, "manifest.json.tmp")
+	if err := os.Mkdir(blocked, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.change()
+	if err := b.pub.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := b.pub.Publish(publish.Content{}); err == nil || !strings.Contains(err.Error(), "manifest") {
+			t.Fatalf("publishing gave %v", err)
+		}
+	}
+	m, err := generation.Read(dir)
+	if err != nil || m.Generation != 1 || m.Check(dir) != nil {
+		t.Fatalf("the manifest is %+v, %v", m, err)
+	}
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		b.publish()
+		b.change()
+	}
+	b.publish()
+	b.same()
+	if files := b.files(); len(files) > publish.Keep+1 {
+		t.Fatalf("too many files are left: %v", files)
+	}
+}
+
+// Refresh changes what is said of the newest generation and nothing else.
+func TestRefresh(t *testing.T) {
+	b := newBed(t)
+	b.publish()
+	dir := generation.Dir(b.data, database)
+	before, err := generation.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := before.PublishedAt.Add(1)
+	if err := b.pub.Refresh(generation.Position{GTIDSet: "g:1-5"}, later); err != nil {
+		t.Fatal(err)
+	}
+	m, err := generation.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Position.GTIDSet != "g:1-5" || !m.SourceTime.Equal(later) || m.File != before.File || m.Generation != before.Generation {
+		t.Fatalf("the manifest became %+v", m)
+	}
+	b.same()
+}

@@ -1,0 +1,78 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are those of all replicas of a process, told apart by database.
+type Metrics struct {
+	frameBytes, rows, batches, blocks, mismatches *prometheus.CounterVec
+	batchSeconds, checkpointSeconds, publish      *prometheus.HistogramVec
+	lag, generation, seq, tableStale              *prometheus.GaugeVec
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	counter := func(name, help string) *prometheus.CounterVec {
+		m := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "duckling_loader_" + name, Help: help}, []string{"database"})
+		reg.MustRegister(m)
+		return m
+	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		m := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "duckling_loader_" + name, Help: help}, []string{"database"})
+		reg.MustRegister(m)
+		return m
+	}
+	histogram := func(name, help string) *prometheus.HistogramVec {
+		m := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "duckling_loader_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}, []string{"database"})
+		reg.MustRegister(m)
+		return m
+	}
+	return &Metrics{
+		frameBytes:        counter("frames_read_bytes_total", "Size of the frames read from the stream."),
+		rows:              counter("rows_committed_total", "Rows committed, copied ones among them."),
+		batches:           counter("batches_committed_total", "Batches committed."),
+		blocks:            counter("blocks_published_total", "Blocks copied to generations."),
+		mismatches:        counter("rows_mismatched_total", "Rows to be changed that were missing or doubled."),
+		batchSeconds:      histogram("batch_commit_seconds", "Time to apply and commit a batch."),
+		checkpointSeconds: histogram("checkpoint_seconds", "Time a checkpoint took."),
+		publish:           histogram("publish_seconds", "Time to copy and announce a generation, without its checkpoint."),
+		lag:               gauge("lag_seconds", "Age of what is applied, by the source's clock."),
+		generation:        gauge("generation_newest_number", "Number of the newest generation."),
+		seq:               gauge("stream_applied_sequence", "Last frame committed."),
+		tableStale:        gauge("tables_stale_count", "Tables whose rows may be old."),
+	}
+}
+
+func (m *Metrics) frame(database string, bytes int) {
+	m.frameBytes.WithLabelValues(database).Add(float64(bytes))
+}
+
+func (m *Metrics) batch(database string, rows int, took time.Duration) {
+	m.rows.WithLabelValues(database).Add(float64(rows))
+	m.batches.WithLabelValues(database).Inc()
+	m.batchSeconds.WithLabelValues(database).Observe(took.Seconds())
+}
+
+func (m *Metrics) published(database string, r result) {
+	m.blocks.WithLabelValues(database).Add(float64(r.Copied))
+	m.checkpointSeconds.WithLabelValues(database).Observe(r.checkpoint.Seconds())
+	m.publish.WithLabelValues(database).Observe(r.Took.Seconds())
+}
+
+func (m *Metrics) state(s Status) {
+	stale := 0
+	for _, t := range s.Tables {
+		if t.Stale != "" {
+			stale++
+		}
+	}
+	m.lag.WithLabelValues(s.Database).Set(s.LagSeconds)
+	m.generation.WithLabelValues(s.Database).Set(float64(s.Generation))
+	m.seq.WithLabelValues(s.Database).Set(float64(s.Seq))
+	m.tableStale.WithLabelValues(s.Database).Set(float64(stale))
+}

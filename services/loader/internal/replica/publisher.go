@@ -1,0 +1,151 @@
+package replica
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/pkg/generation"
+	"github.com/chittihq/duckling/services/loader/internal/publish"
+	"github.com/chittihq/duckling/services/loader/internal/schema"
+)
+
+// share is the part of its time that the loader may spend on publishing: one in so many.
+const share = 4
+
+// retry is how long a failed publication waits for its next attempt.
+const retry = time.Second
+
+// publisher runs publications beside the loop. The loop waits for the
+// checkpoint only, and only with its next transaction on the file.
+type publisher struct {
+	*Replica
+	*publish.Publisher
+	conn *duck.Conn
+
+	// dirty is true when readers would see more than the newest generation shows.
+	dirty     bool
+	next      time.Time
+	refreshed time.Time
+	began     time.Time
+	running   bool
+	results   chan result
+	// checkpoint is closed when the running publication needs the file no more.
+	checkpoint chan struct{}
+}
+
+type result struct {
+	publish.Result
+	checkpoint time.Duration
+	err        error
+}
+
+func newPublisher(r *Replica, p *publish.Publisher, conn *duck.Conn) *publisher {
+	return &publisher{Replica: r, Publisher: p, conn: conn, results: make(chan result, 1)}
+}
+
+func (p *publisher) busy() bool { return p.running }
+
+// checkpointed is closed at the end of a running checkpoint; without one it never is.
+func (p *publisher) checkpointed() <-chan struct{} {
+	if p.checkpointing() {
+		return p.checkpoint
+	}
+	return nil
+}
+
+func (p *publisher) checkpointing() bool {
+	if !p.running {
+		return false
+	}
+	select {
+	case <-p.checkpoint:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *publisher) waitCheckpoint() {
+	if p.running {
+		<-p.checkpoint
+	}
+}
+
+// start begins a publication of what is committed now.
+func (p *publisher) start(content publish.Content) {
+	p.dirty, p.running, p.began = false, true, time.Now()
+	checkpoint := make(chan struct{})
+	p.checkpoint = checkpoint
+	go func() {
+		start := time.Now()
+		r := result{err: p.Checkpoint()}
+		r.checkpoint = time.Since(start)
+		close(checkpoint)
+		if r.err == nil {
+			r.Result, r.err = p.Publish(content)
+		}
+		p.results <- r
+	}()
+}
+
+// finished takes the result of a publication. The next one waits until
+// publishing took no more than its share of the time.
+func (p *publisher) finished(r result) {
+	p.running = false
+	now := time.Now()
+	if r.err != nil {
+		p.dirty = true
+		p.next = now.Add(retry)
+		p.unpublished(r.err)
+		return
+	}
+	took := now.Sub(p.began)
+	p.next = later(p.began.Add(p.cfg.PublishInterval), now.Add((share-1)*took))
+	p.refreshed = now
+	p.metrics.published(p.cfg.Database, r)
+	p.published(r.Generation)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// refresh tells readers that nothing was committed at the source since.
+func (p *publisher) refresh(progress schema.Progress) {
+	p.refreshed = time.Now()
+	if err := p.Refresh(position(progress), time.UnixMicro(progress.SourceTimeUS).UTC()); err != nil {
+		p.unpublished(err)
+	}
+}
+
+// unpublished shows a failure to publish as the condition it is: rows are safe, readers wait.
+func (p *publisher) unpublished(err error) {
+	text := "publishing fails: " + err.Error()
+	if errors.Is(err, unix.ENOSPC) {
+		text = "publishing fails for want of space in DATA_DIR: " + err.Error()
+	}
+	if p.status.Load().Condition != text {
+		p.log.Error("generation cannot be published; it is tried again", "error", err)
+	}
+	p.condition(text)
+}
+
+func (p *publisher) close() {
+	if p.running {
+		<-p.results
+	}
+	p.conn.Close()
+}
+
+func position(p schema.Progress) generation.Position {
+	return generation.Position{
+		GTIDSet: p.Position.GetGtidSet(), File: p.Position.GetFile(), Offset: p.Position.GetOffset(), Server: p.Position.GetServer(),
+		CommitTime: time.UnixMicro(p.Position.GetCommitTimeUs()).UTC(),
+	}
+}

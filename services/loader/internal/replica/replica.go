@@ -1,0 +1,122 @@
+// Package replica keeps one database's DuckDB file level with its stream: it
+// reads frames, applies them in batches, publishes generations and answers questions about both.
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/chittihq/duckling/pkg/bus"
+	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/services/loader/internal/live"
+)
+
+// Config says what to keep where, and how eagerly.
+type Config struct {
+	Database string
+	DataDir  string
+	DuckDB   live.Options
+	// BatchRows is how many rows a batch has before it is committed, BatchDelay how long its first
+	// row waits at most.
+	BatchRows  int
+	BatchDelay time.Duration
+	// PublishInterval is the least time from one generation to the next.
+	PublishInterval time.Duration
+}
+
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 10 * time.Second
+)
+
+// Replica runs the loader of one database.
+type Replica struct {
+	cfg     Config
+	bus     *bus.Bus
+	log     *slog.Logger
+	metrics *Metrics
+
+	status  atomic.Pointer[Status]
+	resyncs chan resync
+}
+
+// New makes a Replica; nothing happens before Run.
+func New(cfg Config, b *bus.Bus, metrics *Metrics, log *slog.Logger) *Replica {
+	r := &Replica{cfg: cfg, bus: b, metrics: metrics, log: log.With("database", cfg.Database), resyncs: make(chan resync)}
+	r.status.Store(&Status{Database: cfg.Database, Condition: "starting"})
+	return r
+}
+
+// Run works until ctx ends, then commits what is whole and returns nil. What
+// can heal, as a full disk or a lost NATS, shows in Status and is tried again. It
+// returns an error for what cannot: a file that another loader holds, that is damaged, or that is not this database's.
+func (r *Replica) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		served <- r.serve(ctx)
+	}()
+	err := r.persist(ctx)
+	stop()
+	return errors.Join(err, <-served)
+}
+
+func (r *Replica) persist(ctx context.Context) error {
+	pause := firstPause
+	for {
+		began := time.Now()
+		err := r.attempt(ctx)
+		if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+			return nil
+		}
+		if final(err) {
+			return fmt.Errorf("loading database %s: %w", r.cfg.Database, err)
+		}
+		if time.Since(began) > lastPause {
+			pause = firstPause
+		}
+		r.log.Error("loading stopped and is tried again", "error", err, "pause", pause)
+		r.condition(err.Error())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// final tells what waiting does not heal.
+func final(err error) bool {
+	var held *live.HeldError
+	var locked *duck.LockedError
+	var damaged *live.DamagedError
+	var foreign *foreignError
+	return errors.As(err, &held) || errors.As(err, &locked) || errors.As(err, &damaged) || errors.As(err, &foreign)
+}
+
+// foreignError says that the file is not this loader's to work on.
+type foreignError struct{ error }
+
+func (e *foreignError) Unwrap() error { return e.error }
+
+// attempt opens the file and works on it until something fails.
+func (r *Replica) attempt(ctx context.Context) error {
+	file, err := live.Open(r.cfg.DataDir, r.cfg.Database, r.cfg.DuckDB)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	s, err := r.open(file)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	r.condition("")
+	return s.run(ctx)
+}
