@@ -210,6 +210,9 @@ func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) 
 	if known == nil { // gone; the stream will say so, if it has not
 		job.stopped = true
 		job.cancel()
+		if t := r.tables[job.table]; t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED {
+			delete(r.tables, job.table)
+		}
 		return nil
 	}
 	if known.Unsupported != nil {

@@ -329,16 +329,14 @@ func (r *rig) tableRows(table string) []string {
 func oracleExpression(name, typ string) string {
 	quoted := "`" + name + "`"
 	switch typ {
-	case "bit", "year":
+	case "bit", "year", "tinyint", "smallint", "mediumint", "int", "bigint":
 		return quoted + "+0"
 	case "float":
 		return quoted + "+0e0"
 	case "geometry", "point":
-		return "ST_AsBinary(" + quoted + ", 'axis-order=long-lat')"
+		return "ST_AsBinary(" + quoted + ")"
 	case "datetime", "timestamp":
 		return "CAST(DATE_FORMAT(" + quoted + ", '%Y-%m-%d %H:%i:%s.%f') AS CHAR)"
-	case "time":
-		return "CAST(TIME_TO_SEC(" + quoted + ") * 1000000 + IF(" + quoted + " < 0, -1, 1) * MICROSECOND(" + quoted + ") AS SIGNED)"
 	}
 	return "CAST(" + quoted + " AS " + map[bool]string{true: "BINARY", false: "CHAR"}[strings.HasSuffix(typ, "blob") || strings.HasSuffix(typ, "binary") || typ == "vector"] + ")"
 }
@@ -348,6 +346,9 @@ func oracleCell(v sql.RawBytes, typ string) string {
 		return null
 	}
 	switch {
+	case typ == "time":
+		whole, fraction, _ := strings.Cut(string(v), ".")
+		return whole + "." + fraction + strings.Repeat("0", 6-len(fraction))
 	case strings.HasSuffix(typ, "blob"), strings.HasSuffix(typ, "binary"), typ == "geometry", typ == "point", typ == "vector":
 		return hex.EncodeToString(v)
 	case typ == "float", typ == "double":

@@ -1,13 +1,9 @@
 package source
 
 import (
-	"encoding/hex"
 	"fmt"
-	"math/big"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
@@ -26,6 +22,8 @@ type model struct {
 	quarantined map[string]string
 	begun       map[string]int // copies begun, by table
 	frames      int
+	heard       int64    // when the source last had nothing more
+	reasons     []string // of quarantines
 }
 
 type modelTable struct {
@@ -69,6 +67,7 @@ func (m *model) apply(f *cdcv1.Frame) error {
 		if m.open != nil {
 			return fmt.Errorf("a state within a transaction")
 		}
+		m.heard = b.State.GetSourceTimeUs()
 		clear(m.states)
 		for _, t := range b.State.GetTables() {
 			m.states[t.GetTable()] = t.GetPhase()
@@ -152,61 +151,6 @@ func keyOf(def *cdcv1.TableDefinition, r row) string {
 		}
 	}
 	return strings.Join(key, "\x01")
-}
-
-// cell is a value as text, in the form that the oracle's SELECT gives.
-func cell(v *frame.ColumnView, c *cdcv1.Column, i int) string {
-	if v.Null(i) {
-		return null
-	}
-	switch c.GetType() {
-	case cdcv1.Type_TYPE_UINT8, cdcv1.Type_TYPE_UINT16, cdcv1.Type_TYPE_UINT32, cdcv1.Type_TYPE_UINT64:
-		return strconv.FormatUint(v.Uint(i), 10)
-	case cdcv1.Type_TYPE_FLOAT:
-		return strconv.FormatFloat(v.Float64(i), 'g', -1, 32)
-	case cdcv1.Type_TYPE_DOUBLE:
-		return strconv.FormatFloat(v.Float64(i), 'g', -1, 64)
-	case cdcv1.Type_TYPE_DECIMAL:
-		return decimalText(v, c, i)
-	case cdcv1.Type_TYPE_TEXT, cdcv1.Type_TYPE_JSON:
-		return string(v.Bytes(i))
-	case cdcv1.Type_TYPE_BLOB:
-		return hex.EncodeToString(v.Bytes(i))
-	case cdcv1.Type_TYPE_DATE:
-		return time.Unix(v.Int(i)*86400, 0).UTC().Format("2006-01-02")
-	case cdcv1.Type_TYPE_TIMESTAMP:
-		return time.UnixMicro(v.Int(i)).UTC().Format("2006-01-02 15:04:05.000000")
-	case cdcv1.Type_TYPE_TIME:
-		return strconv.FormatInt(v.Int(i), 10)
-	default:
-		return strconv.FormatInt(v.Int(i), 10)
-	}
-}
-
-func decimalText(v *frame.ColumnView, c *cdcv1.Column, i int) string {
-	n := new(big.Int)
-	if v.Width() == 16 {
-		lower, upper := v.Wide(i)
-		n.SetInt64(upper)
-		n.Lsh(n, 64)
-		n.Add(n, new(big.Int).SetUint64(lower))
-	} else {
-		n.SetInt64(v.Int(i))
-	}
-	sign := ""
-	if n.Sign() < 0 {
-		sign = "-"
-		n.Neg(n)
-	}
-	text := n.String()
-	scale := int(c.GetScale())
-	if scale == 0 {
-		return sign + text
-	}
-	if len(text) <= scale {
-		text = strings.Repeat("0", scale-len(text)+1) + text
-	}
-	return sign + text[:len(text)-scale] + "." + text[len(text)-scale:]
 }
 
 func (m *model) changes(rows *cdcv1.TableRows) error {
@@ -310,6 +254,7 @@ func (m *model) event(e *cdcv1.TableEvent) error {
 	case cdcv1.TableEvent_KIND_QUARANTINE:
 		delete(m.copies, e.GetTable())
 		m.quarantined[e.GetTable()] = e.GetReason()
+		m.reasons = append(m.reasons, e.GetTable()+": "+e.GetReason())
 	}
 	return nil
 }

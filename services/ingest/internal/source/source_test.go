@@ -3,8 +3,6 @@ package source
 import (
 	"fmt"
 	"testing"
-
-	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 )
 
 const orders = `CREATE TABLE orders (
@@ -79,11 +77,4 @@ func TestDefinitionsChange(t *testing.T) {
 		r.exec("DROP TABLE latest", "CREATE TABLE latest (id INT)", "INSERT INTO latest VALUES (1), (1)")
 		r.converge()
 	})
-}
-
-func TestPhases(t *testing.T) {
-	r := newRig(t, "mysql")
-	r.exec(orders)
-	r.start()
-	r.eventually("orders streams", func(m *model) bool { return m.states["orders"] == cdcv1.TableState_PHASE_STREAMING })
 }

@@ -154,6 +154,7 @@ func (r *run) sendEvent(ctx context.Context, event *cdcv1.TableEvent, sql, schem
 		return err
 	}
 	if event.GetKind() == cdcv1.TableEvent_KIND_QUARANTINE {
+		r.log.WarnContext(ctx, "table is stale until it has been copied anew", "table", event.GetTable(), "reason", event.GetReason(), "statement", event.GetStatement())
 		return r.copies.queue(ctx, event.GetTable(), event.GetReason())
 	}
 	return nil
@@ -183,6 +184,8 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 	var event *cdcv1.TableEvent
 	var err error
 	switch {
+	case t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED && (s.Kind == ddl.Drop || s.Kind == ddl.Rename):
+		err = r.forget(ctx, t, s, i)
 	case s.Kind == ddl.Create && here:
 		event, err = r.planCreate(ctx, name.Table, s.IfNotExists)
 	case s.Kind == ddl.Rename:
@@ -208,6 +211,18 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 	r.tables.apply(event)
 	r.forgetViews()
 	return event, nil
+}
+
+// forget handles the drop or rename of a table of which the stream has told nothing yet, and need not now.
+func (r *run) forget(ctx context.Context, t *table, s ddl.Statement, i int) error {
+	r.copies.stop(t.name)
+	delete(r.tables, t.name)
+	if s.Kind == ddl.Drop || s.To[i].Schema != r.server.Schema || !r.follows(s.To[i].Table) {
+		return nil
+	}
+	name := s.To[i].Table
+	r.tables[name] = &table{name: name, phase: cdcv1.TableState_PHASE_QUEUED}
+	return r.copies.queue(ctx, name, "")
 }
 
 func (r *run) planCreate(ctx context.Context, name string, ifNotExists bool) (*cdcv1.TableEvent, error) {
