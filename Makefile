@@ -32,7 +32,8 @@ demo: build testdb ## Run everything on a generated shop. DEMO_SECONDS=n ends it
 
 .PHONY: up
 up: ## Build the images and start the stack with Docker Compose.
-	docker compose up --build
+	@[ -n "$$DUCKLING_API_KEY" ] || grep -qs '^DUCKLING_API_KEY=.' .env || { echo "set DUCKLING_API_KEY, here or in .env: clients must present it"; exit 1; }
+	DUCKLING_VERSION=$(VERSION) docker compose up --build
 
 .PHONY: down
 down: ## Stop the stack; its volumes stay.

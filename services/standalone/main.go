@@ -22,11 +22,10 @@ import (
 type settings struct {
 	DataDir string        `env:"DATA_DIR" envDefault:"/app/data"`
 	NATSURL config.Secret `env:"NATS_URL" envDefault:"embedded"`
-	Port    int           `env:"PORT" envDefault:"3001"`
 	// The services check these too; checked here, one message comes instead of three.
 	config.Sources
 	APIKey config.Secret `env:"DUCKLING_API_KEY,required,notEmpty"`
-	// MetricsPort is ingest's; the loader's is the next one. They listen on loopback.
+	// MetricsPort is ingest's, the next two are the loader's and the gateway's. They listen on loopback.
 	MetricsPort int `env:"METRICS_PORT" envDefault:"3002"`
 }
 
@@ -38,7 +37,7 @@ func run(args []string) int {
 		Name:      "duckling-server",
 		Config:    cfg,
 		Run:       func(ctx context.Context, env *daemon.Env) error { return serve(ctx, cfg, env.Log) },
-		HealthURL: func() string { return fmt.Sprintf("http://127.0.0.1:%d/health/live", cfg.Port) },
+		HealthURL: func() string { return fmt.Sprintf("http://127.0.0.1:%d/health/ready", cfg.MetricsPort+2) },
 	}.Main(args)
 }
 
@@ -73,7 +72,7 @@ func children(cfg *settings, natsURL string) []supervise.Child {
 	return []supervise.Child{
 		child("ingest", fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", cfg.MetricsPort)),
 		child("loader", fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", cfg.MetricsPort+1)),
-		child("gateway"),
+		child("gateway", fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", cfg.MetricsPort+2)),
 	}
 }
 

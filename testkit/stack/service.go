@@ -2,7 +2,9 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,7 @@ type Service struct {
 	path    string
 	args    []string
 	env     []string
+	metrics string // host:port of METRICS_ADDR, of ingest and loader
 	process *process.Process
 }
 
@@ -55,6 +58,26 @@ func (s *Service) ExitCode() int { return s.process.ExitCode() }
 
 // Pid of the present run.
 func (s *Service) Pid() int { return s.process.Pid() }
+
+// Conditions asks ingest or loader for its readiness: every condition with "ok" or what is wrong.
+func (s *Service) Conditions(ctx context.Context) (map[string]string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics+"/health/ready", http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its health: %w", s.Name, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its health: %w", s.Name, err)
+	}
+	defer resp.Body.Close()
+	var body struct {
+		Conditions map[string]string `json:"conditions"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		return nil, fmt.Errorf("reading the health of %s: %w", s.Name, err)
+	}
+	return body.Conditions, nil
+}
 
 // Kill ends the service as a crash would.
 func (s *Service) Kill() error {
@@ -91,11 +114,33 @@ func (s *Service) Tail() string {
 	return strings.TrimSpace(string(data))
 }
 
-// binary finds one of the project's binaries.
-func binary(dir, name string) (string, error) {
+// Binary finds one of the project's binaries in dir, or with an empty dir in $DUCKLING_BIN, or
+// else in the checkout's own bin folder.
+func Binary(dir, name string) (string, error) {
+	if dir == "" {
+		dir = os.Getenv("DUCKLING_BIN")
+	}
+	if dir == "" {
+		dir = checkoutBin()
+	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("%s is not built (%w); run 'make build' and set DUCKLING_BIN to its folder", name, err)
 	}
 	return path, nil
+}
+
+// checkoutBin is bin/ beside the go.work above the working directory.
+func checkoutBin() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "bin"
+	}
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Join(dir, "bin")
 }

@@ -21,7 +21,7 @@ const Key = "stack-key"
 
 // Options say what to run. Source or Env's DATABASES_FILE is required.
 type Options struct {
-	// Bin is the folder with the binaries. Default: $DUCKLING_BIN.
+	// Bin is the folder with the binaries; see Binary for what an empty one means.
 	Bin string
 	// Source is MYSQL_CONNECTION_STRING.
 	Source string
@@ -36,6 +36,8 @@ type Stack struct {
 	Dir  string
 	Addr string // the gateway's host:port
 
+	nats string // host:port
+
 	NATS, Ingest, Loader, Gateway *Service
 
 	temporary bool
@@ -43,9 +45,6 @@ type Stack struct {
 
 // New lays the stack out and starts nothing.
 func New(opts Options) (*Stack, error) {
-	if opts.Bin == "" {
-		opts.Bin = os.Getenv("DUCKLING_BIN")
-	}
 	s := &Stack{Dir: opts.Dir}
 	if s.Dir == "" {
 		dir, err := os.MkdirTemp("", "duckling-stack-")
@@ -65,18 +64,19 @@ func (s *Stack) layOut(opts Options) error {
 	if err != nil {
 		return err
 	}
-	nats, gateway := ports[0], ports[1]
+	gateway := ports[1]
+	s.nats = net.JoinHostPort("127.0.0.1", ports[0])
 	s.Addr = net.JoinHostPort("127.0.0.1", gateway)
 	if err := os.MkdirAll(s.DataDir(), 0o755); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
 	config := filepath.Join(s.Dir, "nats.conf")
-	text := fmt.Sprintf("listen: 127.0.0.1:%s\nmax_payload: 8MB\njetstream { store_dir: %q }\n", nats, filepath.Join(s.Dir, "jetstream"))
+	text := fmt.Sprintf("listen: %s\nmax_payload: 8MB\njetstream { store_dir: %q }\n", s.nats, filepath.Join(s.Dir, "jetstream"))
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("writing the configuration of NATS: %w", err)
 	}
 	env := append(baseEnv(),
-		"NATS_URL=nats://127.0.0.1:"+nats, "DATA_DIR="+s.DataDir(), "DUCKLING_API_KEY="+Key, "PORT="+gateway)
+		"NATS_URL="+s.NATSURL(), "DATA_DIR="+s.DataDir(), "DUCKLING_API_KEY="+Key, "PORT="+gateway)
 	if opts.Source != "" {
 		env = append(env, "MYSQL_CONNECTION_STRING="+opts.Source)
 	}
@@ -84,19 +84,22 @@ func (s *Stack) layOut(opts Options) error {
 		to   **Service
 		name string
 		args []string
-		env  []string
 	}{
-		{&s.NATS, "nats-server", []string{"-c", config}, nil},
-		{&s.Ingest, "ingest", nil, []string{"METRICS_ADDR=127.0.0.1:" + ports[2]}},
-		{&s.Loader, "loader", nil, []string{"METRICS_ADDR=127.0.0.1:" + ports[3]}},
-		{&s.Gateway, "gateway", nil, nil},
+		{&s.NATS, "nats-server", []string{"-c", config}},
+		{&s.Ingest, "ingest", nil},
+		{&s.Loader, "loader", nil},
+		{&s.Gateway, "gateway", nil},
 	} {
-		path, err := binary(opts.Bin, part.name)
+		path, err := Binary(opts.Bin, part.name)
 		if err != nil {
 			return err
 		}
-		all := append(append(append([]string(nil), env...), part.env...), opts.Env...)
+		all := append(append([]string(nil), env...), opts.Env...)
 		*part.to = &Service{Name: part.name, Log: filepath.Join(s.Dir, part.name+".log"), path: path, args: part.args, env: all}
+	}
+	for service, port := range map[*Service]string{s.Ingest: ports[2], s.Loader: ports[3]} {
+		service.metrics = net.JoinHostPort("127.0.0.1", port)
+		service.Setenv("METRICS_ADDR", service.metrics)
 	}
 	return nil
 }
@@ -150,15 +153,7 @@ func (s *Stack) Ready(ctx context.Context) error {
 }
 
 func (s *Stack) reachable(ctx context.Context) error {
-	config, err := os.ReadFile(filepath.Join(s.Dir, "nats.conf"))
-	if err != nil {
-		return err
-	}
-	var addr string
-	if _, err := fmt.Sscanf(string(config), "listen: %s", &addr); err != nil {
-		return err
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.nats)
 	if err != nil {
 		return err
 	}
@@ -186,6 +181,9 @@ func (s *Stack) await(ctx context.Context, what string, check func() error) erro
 		}
 	}
 }
+
+// NATSURL is NATS_URL.
+func (s *Stack) NATSURL() string { return "nats://" + s.nats }
 
 // WebSocket is the gateway's URL for clients.
 func (s *Stack) WebSocket() string { return "ws://" + s.Addr + "/ws" }

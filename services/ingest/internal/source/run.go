@@ -20,7 +20,7 @@ import (
 
 const (
 	// heartbeat is how often an idle source's State goes out.
-	heartbeat = 5 * time.Second
+	heartbeat = time.Second
 	// stateEvery bounds how many frames a resuming run reads back.
 	stateEvery = 128
 )

@@ -110,7 +110,9 @@ func (a *Applier) Urgent() bool {
 }
 
 // Behind is true when Commit would store a newer progress.
-func (a *Applier) Behind() bool { return a.next.Seq != a.book.Progress.Seq || a.next.CopyAll != a.book.Progress.CopyAll }
+func (a *Applier) Behind() bool {
+	return a.next.Seq != a.book.Progress.Seq || a.next.CopyAll != a.book.Progress.CopyAll
+}
 
 // Open is true within a transaction of the source, when Commit is not allowed.
 func (a *Applier) Open() bool { return a.open }
@@ -151,6 +153,9 @@ func (a *Applier) Add(seq uint64, id string, f *cdcv1.Frame) (visible bool, err 
 		if err := a.copyRows(body.CopyRows); err != nil {
 			return false, err
 		}
+	case *cdcv1.Frame_Definition:
+		// It makes the stream readable by itself. What a table's rows follow is said by
+		// what created, altered or copied it.
 	case *cdcv1.Frame_State:
 		if err := a.state(body.State); err != nil {
 			return false, err

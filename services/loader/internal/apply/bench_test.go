@@ -19,15 +19,14 @@ import (
 
 // bench is a file with an order table of some rows.
 type bench struct {
-	b     *testing.B
-	file  *live.File
-	conn  *duck.Conn
-	pub   *publish.Publisher
-	def   *cdcv1.TableDefinition
-	r     *rand.Rand
-	next  int64
-	seq   uint64
-	frame uint64
+	b    *testing.B
+	file *live.File
+	conn *duck.Conn
+	pub  *publish.Publisher
+	def  *cdcv1.TableDefinition
+	r    *rand.Rand
+	next int64
+	seq  uint64
 	*apply.Applier
 }
 

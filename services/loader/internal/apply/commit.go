@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -193,7 +192,7 @@ func all(def *cdcv1.TableDefinition) []uint32 {
 
 // number runs a query whose answer is one BIGINT.
 func (a *Applier) number(sql string) (int64, error) {
-	res, err := a.conn.Query(context.Background(), sql)
+	res, err := a.conn.Query(duck.Uncancelled, sql)
 	if err != nil {
 		return 0, err
 	}

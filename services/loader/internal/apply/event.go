@@ -43,11 +43,6 @@ func (a *Applier) alone(progress schema.Progress, f *cdcv1.Frame) (visible bool,
 
 func (a *Applier) whole(f *cdcv1.Frame) error {
 	switch body := f.GetBody().(type) {
-	case *cdcv1.Frame_Definition:
-		if err := frame.CheckDefinition(body.Definition); err != nil {
-			return a.refuse(body.Definition.GetTable(), err)
-		}
-		return a.book.AddDefinition(body.Definition)
 	case *cdcv1.Frame_TableEvent:
 		a.changed = true
 		return a.event(body.TableEvent)

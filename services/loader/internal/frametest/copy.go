@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/pkg/frame"
@@ -106,12 +108,45 @@ func (s *Source) Drop(name string) {
 func (s *Source) Rename(name string) {
 	t := s.Tables[name]
 	s.tables++
-	t.Def = Definition(fmt.Sprintf("T%d", s.tables), len(t.Def.GetKey()))
+	t.Def = renamed(t.Def, fmt.Sprintf("T%d", s.tables))
 	delete(s.Tables, name)
 	s.Tables[t.Def.GetTable()] = t
 	s.event(&cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_RENAME, Table: name, NewName: t.Def.GetTable()})
 	if t.copying != nil {
 		s.CopyBegin(t.Def.GetTable(), false)
+	}
+}
+
+func renamed(def *cdcv1.TableDefinition, name string) *cdcv1.TableDefinition {
+	def = proto.CloneOf(def)
+	def.Table = name
+	def.Fingerprint = frame.Fingerprint(def)
+	return def
+}
+
+// Alter adds a column, or drops one that was added. A copy under way is begun again.
+func (s *Source) Alter(name string) {
+	t := s.Tables[name]
+	def := proto.CloneOf(t.Def)
+	base := len(Definition(name, 1).GetColumns())
+	if extra := len(def.GetColumns()) - base; extra > 0 && s.Rand.IntN(2) == 0 {
+		def.Columns = slices.Delete(def.Columns, base, base+1)
+		for i, r := range t.Rows {
+			t.Rows[i] = slices.Delete(slices.Clone(r), base, base+1)
+		}
+	} else {
+		s.tables++
+		initial := proto.String("5")
+		def.Columns = append(def.Columns, &cdcv1.Column{Name: fmt.Sprintf("added%d", s.tables), Type: cdcv1.Type_TYPE_INT32, Nullable: true, Initial: initial})
+		for i, r := range t.Rows {
+			t.Rows[i] = append(slices.Clone(r), int64(5))
+		}
+	}
+	def.Fingerprint = frame.Fingerprint(def)
+	t.Def = def
+	s.event(&cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_ALTER, Table: name, Definition: def})
+	if t.copying != nil {
+		s.CopyBegin(name, false)
 	}
 }
 
@@ -126,7 +161,7 @@ func (s *Source) Swap(a, b string) {
 	s.Tables[a], s.Tables[b] = s.Tables[b], s.Tables[a]
 	for _, name := range []string{a, b} {
 		t := s.Tables[name]
-		t.Def = Definition(name, len(t.Def.GetKey()))
+		t.Def = renamed(t.Def, name)
 		if t.copying != nil {
 			s.CopyBegin(name, false)
 		}
@@ -158,9 +193,11 @@ func (s *Source) Step() {
 		s.Rename(followed[s.Rand.IntN(len(followed))])
 	case n < 93 && len(followed) > 2:
 		s.Drop(followed[s.Rand.IntN(len(followed))])
-	case n < 94 && len(followed) > 1:
+	case n < 95:
+		s.Alter(followed[s.Rand.IntN(len(followed))])
+	case n < 96 && len(followed) > 1:
 		s.Swap(followed[0], followed[1])
-	case n < 97:
+	case n < 98:
 		s.Transaction(50 + s.Rand.IntN(200))
 	}
 }

@@ -28,13 +28,11 @@ type Table struct {
 
 // copying is a copy under way: chunks were read at some moment and are sent later.
 type copying struct {
-	id     uint64
-	unread []Row // keyed: keys are read when their turn comes
-	ready  [][]Row
-	after  int64 // keyed: the last key read
-	cut    bool
-	read   bool
-	sent   uint64
+	id    uint64
+	ready [][]Row
+	after int64 // keyed: the last key read
+	read  bool
+	sent  uint64
 }
 
 // Source makes frames. Out is called with each.
@@ -105,7 +103,7 @@ func (s *Source) row(def *cdcv1.TableDefinition) Row {
 	r[0] = s.nextKey
 	if small {
 		r[0] = int64(s.Rand.IntN(3))
-		for i := 2; i < len(r)-1; i++ {
+		for i := 2; i < 19; i++ {
 			r[i] = nil
 		}
 	}
@@ -173,6 +171,9 @@ func (s *Source) Transaction(n int) {
 		s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_State{State: &cdcv1.State{Restart: true}}})
 	}
 	for p := range pieces {
+		if p > 0 && s.Rand.IntN(3) == 0 {
+			s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_Definition{Definition: s.Tables[names[0]].Def}})
+		}
 		if p == pieces-1 {
 			s.offset += 100
 		}

@@ -3,7 +3,6 @@
 package live
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -142,7 +141,7 @@ func (f *File) checkSize() error {
 		return err
 	}
 	defer conn.Close()
-	res, err := conn.Query(context.Background(), "SELECT used_blocks, block_size FROM pragma_database_size() WHERE database_name = "+duck.Literal(f.Catalog()))
+	res, err := conn.Query(duck.Uncancelled, "SELECT used_blocks, block_size FROM pragma_database_size() WHERE database_name = "+duck.Literal(f.Catalog()))
 	if err != nil {
 		return fmt.Errorf("reading the file's size: %w", err)
 	}

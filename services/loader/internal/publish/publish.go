@@ -20,9 +20,9 @@ import (
 	"github.com/chittihq/duckling/services/loader/internal/live"
 )
 
-// Keep is how many generations stay on disk when readers hold none of them: the
-// newest, the one before it, which a reader may be about to open, and those to be brought up to date.
-const Keep = 4
+// Keep is how many generations stay on disk besides those that readers hold: the
+// newest, the one before it, which a reader may be about to open, and one to be brought up to date next.
+const Keep = 3
 
 // building is the name of a generation that is not finished.
 const building = "building.duckdb"
@@ -155,7 +155,7 @@ func (p *Publisher) Publish(content Content) (Result, error) {
 func (p *Publisher) take() (*generation.Claim, *copied, error) {
 	path := filepath.Join(p.dir, building)
 	// The newest is in use, and the one before it may be by a reader who has just read its name.
-	for i := len(p.copies) - 3; i >= 0 && !p.clone; i-- {
+	for i := len(p.copies) - Keep; i >= 0 && !p.clone; i-- {
 		old := p.copies[i]
 		claim, err := generation.TakeClaim(old.path, false)
 		if errors.Is(err, generation.ErrHeld) {
@@ -218,16 +218,27 @@ func (p *Publisher) Refresh(position generation.Position, sourceTime time.Time) 
 	return nil
 }
 
-// removeOld deletes what is beyond Keep and held by nobody.
+// removeOld deletes what nobody holds and Keep does not cover.
 func (p *Publisher) removeOld() {
 	p.foreign = slices.DeleteFunc(p.foreign, p.remove)
-	for i := 0; len(p.copies) > Keep && i < len(p.copies)-2; {
-		if p.remove(p.copies[i].path) {
+	spare := false
+	for i := len(p.copies) - Keep; i >= 0; i-- {
+		switch {
+		case !spare && !p.clone:
+			spare = !held(p.copies[i].path)
+		case p.remove(p.copies[i].path):
 			p.copies = slices.Delete(p.copies, i, i+1)
-			continue
 		}
-		i++
 	}
+}
+
+// held tells whether a reader has the generation open.
+func held(path string) bool {
+	claim, err := generation.TakeClaim(path, false)
+	if err == nil {
+		claim.Close()
+	}
+	return err != nil
 }
 
 // remove deletes a generation unless a reader holds it.

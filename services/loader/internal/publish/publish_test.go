@@ -1,9 +1,11 @@
 package publish_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -20,13 +22,21 @@ import (
 
 const database = "shop"
 
-// The test binary is also the second process that tries to write to a file.
+// The test binary is also the second process that tries to write to a file, and
+// the one that reads a generation.
 func TestMain(m *testing.M) {
-	path := os.Getenv("DUCKLING_TEST_WRITE")
-	if path == "" {
+	var err error
+	switch {
+	case os.Getenv("DUCKLING_TEST_WRITE") != "":
+		var db *duck.DB
+		if db, err = duck.Open(os.Getenv("DUCKLING_TEST_WRITE"), duck.Options{}); err == nil {
+			db.Close()
+		}
+	case os.Getenv("DUCKLING_TEST_READ") != "":
+		err = read(os.Getenv("DUCKLING_TEST_READ"))
+	default:
 		os.Exit(m.Run())
 	}
-	db, err := duck.Open(path, duck.Options{})
 	var locked *duck.LockedError
 	switch {
 	case errors.As(err, &locked):
@@ -35,8 +45,77 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	db.Close()
 	os.Exit(0)
+}
+
+// read opens a generation and answers each line on standard input with the sum of its rows.
+func read(path string) error {
+	db, err := duck.Open(path, duck.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		conn, err := db.Connect()
+		if err != nil {
+			return err
+		}
+		n, err := query(conn)
+		conn.Close()
+		if err != nil {
+			return err
+		}
+		fmt.Println(n)
+	}
+	return nil
+}
+
+// child is a reader in another process.
+type child struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func newChild(t *testing.T, path string) *child {
+	t.Helper()
+	c := &child{t: t, cmd: exec.Command(os.Args[0])}
+	c.cmd.Env = append(os.Environ(), "DUCKLING_TEST_READ="+path)
+	c.cmd.Stderr = os.Stderr
+	var err error
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.out = bufio.NewScanner(out)
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.cmd.Process.Kill() })
+	return c
+}
+
+func (c *child) sum() string {
+	c.t.Helper()
+	if _, err := fmt.Fprintln(c.in); err != nil {
+		c.t.Fatal(err)
+	}
+	if !c.out.Scan() {
+		c.t.Fatal("the reader ended")
+	}
+	return c.out.Text()
+}
+
+func (c *child) close() {
+	c.t.Helper()
+	c.in.Close()
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // lockedOut tells whether another process is kept from writing to path.
@@ -129,16 +208,24 @@ const sum = "SELECT (sum(hash(id, v, s)) % 1000000007)::BIGINT + count(*) * 1000
 
 func number(t *testing.T, conn *duck.Conn) int64 {
 	t.Helper()
-	res, err := conn.Query(context.Background(), sum)
+	n, err := query(conn)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return n
+}
+
+func query(conn *duck.Conn) (int64, error) {
+	res, err := conn.Query(context.Background(), sum)
+	if err != nil {
+		return 0, err
 	}
 	defer res.Close()
 	chunk, err := res.Next()
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	return duck.Slice[int64](chunk.Column(0))[0]
+	return duck.Slice[int64](chunk.Column(0))[0], nil
 }
 
 // reader opens the newest generation as gateways do.
@@ -223,30 +310,35 @@ func TestThousandPublications(t *testing.T) {
 }
 
 // A generation that a reader has open is neither changed nor deleted; once it
-// is closed its file is used again.
+// is closed its file goes.
 func TestHeldGenerationIsLeftAlone(t *testing.T) {
 	b := newBed(t)
 	b.publish()
-	db, conn := b.reader()
-	before := number(t, conn)
-	held := b.files()
+	held := filepath.Join(generation.Dir(b.data, database), "gen-1.duckdb")
+	reader := newChild(t, held)
+	before := reader.sum()
 	for range 10 {
 		b.change()
 		b.publish()
 	}
-	if got := number(t, conn); got != before {
-		t.Fatalf("the rows of an open generation changed: sum %d, then %d", before, got)
+	if got := reader.sum(); got != before {
+		t.Fatalf("the rows of an open generation changed: sum %s, then %s", before, got)
 	}
-	conn.Close()
-	db.Close()
-	for range publish.Keep + 2 {
+	if n := len(b.files()); n != publish.Keep+2 {
+		t.Fatalf("files are %v", b.files())
+	}
+	late := newChild(t, held)
+	if got := late.sum(); got != before {
+		t.Fatalf("the rows of an old generation changed: sum %s, then %s", before, got)
+	}
+	late.close()
+	reader.close()
+	for range 3 {
 		b.change()
 		b.publish()
 	}
-	for _, name := range held {
-		if name != "manifest.json" && slices.Contains(b.files(), name) {
-			t.Fatalf("%s is still there after its reader left: %v", name, b.files())
-		}
+	if files := b.files(); len(files) != publish.Keep+1 || slices.Contains(files, "gen-1.duckdb") {
+		t.Fatalf("after the reader left, files are %v", files)
 	}
 	b.same()
 }

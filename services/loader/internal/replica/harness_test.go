@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -110,7 +109,7 @@ func readGeneration(dir string, m *generation.Manifest) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	res, err := conn.Query(context.Background(), `SELECT count(*), coalesce(min(step), -1), coalesce(max(step), -1), count(DISTINCT id),
+	res, err := conn.Query(duck.Uncancelled, `SELECT count(*), coalesce(min(step), -1), coalesce(max(step), -1), count(DISTINCT id),
 		(SELECT count(*) FROM filler) FROM steps`)
 	if err != nil {
 		return "", err
@@ -170,7 +169,7 @@ type stream struct {
 func newStream(t *testing.T) *stream {
 	t.Helper()
 	s := &stream{t: t, dir: t.TempDir()}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	var err error
 	if s.server, err = embedded.Start(embedded.Config{StoreDir: s.dir, Logger: log}); err != nil {
 		t.Fatal(err)

@@ -86,7 +86,9 @@ type loop struct {
 	// first is when the batch got its first row, stored when the last commit was.
 	first  time.Time
 	stored time.Time
-	idle   bool
+	// took is what the last commit cost.
+	took time.Duration
+	idle bool
 }
 
 func (l *loop) take(it item, ok bool) error {
@@ -109,8 +111,12 @@ func (l *loop) take(it item, ok bool) error {
 	if visible {
 		l.pub.dirty = true
 	}
-	if it.frame.GetState() != nil {
+	if state := it.frame.GetState(); state != nil {
 		l.lastState = it.seq
+		// A source without tables has nothing to copy, and readers are to see just that.
+		if len(state.GetTables()) == 0 && l.status.Load().Generation == 0 {
+			l.pub.dirty = true
+		}
 		l.refresh()
 	}
 	return nil
@@ -143,7 +149,7 @@ func (l *loop) work() (time.Duration, error) {
 		wait = never
 	}
 	if l.pub.dirty && !l.pub.busy() {
-		next := time.Until(l.pub.next)
+		next := time.Until(l.publishAt())
 		if next <= 0 && l.settled() {
 			l.pub.start(l.content())
 			next = never
@@ -154,6 +160,20 @@ func (l *loop) work() (time.Duration, error) {
 		return 0, nil
 	}
 	return max(wait, time.Millisecond), nil
+}
+
+// publishAt is when what is dirty may be published. Publishing keeps to its share of the
+// time while there is other work; once the stream has been quiet for a moment there is
+// none, and readers need not wait for the rest of a long publication's share.
+func (l *loop) publishAt() time.Time {
+	if !l.idle || l.applier.Staged() > 0 {
+		return l.pub.next
+	}
+	quiet := later(l.stored.Add(l.cfg.PublishInterval), l.pub.began.Add(l.cfg.PublishInterval))
+	if quiet.Before(l.pub.next) {
+		return quiet
+	}
+	return l.pub.next
 }
 
 // settled is true when no transaction is open on the file.
@@ -172,8 +192,11 @@ func (l *loop) commitDue() time.Duration {
 	case a.Staged() >= l.cfg.BatchRows:
 		return 0
 	case a.Urgent():
+		if !l.idle {
+			return time.Until(l.first.Add(l.collect()))
+		}
 		left := time.Until(l.first.Add(l.cfg.BatchDelay))
-		if l.idle && !l.pub.busy() {
+		if !l.pub.busy() {
 			left = min(left, time.Until(l.pub.next))
 		}
 		return left
@@ -186,6 +209,15 @@ func (l *loop) commitDue() time.Duration {
 	}
 }
 
+// longestCollect bounds how long a batch collects rows of a backlog.
+const longestCollect = time.Second
+
+// collect is how long a batch collects while more frames wait: so long that commits take a
+// third of the time at most.
+func (l *loop) collect() time.Duration {
+	return max(l.cfg.BatchDelay, min(2*l.took, longestCollect))
+}
+
 func (l *loop) commit() error {
 	start := time.Now()
 	rows := l.applier.Staged()
@@ -196,8 +228,8 @@ func (l *loop) commit() error {
 	if visible {
 		l.pub.dirty = true
 	}
-	l.first, l.stored = time.Time{}, time.Now()
-	l.metrics.batch(l.cfg.Database, rows, time.Since(start))
+	l.first, l.stored, l.took = time.Time{}, time.Now(), time.Since(start)
+	l.metrics.batch(l.cfg.Database, rows, l.took)
 	l.snapshot()
 	return nil
 }

@@ -80,8 +80,14 @@ func (r *Replica) persist(ctx context.Context) error {
 		if time.Since(began) > lastPause {
 			pause = firstPause
 		}
-		r.log.Error("loading stopped and is tried again", "error", err, "pause", pause)
 		r.condition(err.Error())
+		if errors.Is(err, bus.ErrNoStream) {
+			// Nothing is wrong yet: the loader was started before ingest.
+			pause = firstPause
+			r.log.Debug("waiting for ingest to make the stream")
+		} else {
+			r.log.Error("loading stopped and is tried again", "error", err, "pause", pause)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -53,11 +53,13 @@ func Alter(table string, from, to *cdcv1.TableDefinition) ([]string, error) {
 	return append(append(adds, changes...), drops...), nil
 }
 
+// initial is a bare literal, which DuckDB casts by itself: after adding a column
+// with an expression as its default it refuses a second change in the transaction.
 func initial(c *cdcv1.Column) string {
 	if c.Initial == nil {
 		return ""
 	}
-	return fmt.Sprintf(" DEFAULT CAST(%s AS %s)", duck.Literal(c.GetInitial()), Type(c))
+	return " DEFAULT " + duck.Literal(c.GetInitial())
 }
 
 func byName(def *cdcv1.TableDefinition) map[string]*cdcv1.Column {

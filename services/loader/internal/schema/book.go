@@ -7,7 +7,6 @@
 package schema
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -324,13 +323,13 @@ func (b *Book) forget(t *Table) error {
 }
 
 func (b *Book) insert(t *Table) error {
-	return b.conn.Run(context.Background(), "INSERT INTO _duckling.tables VALUES (?, ?, ?, ?, ?, ?, ?)",
+	return b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.tables VALUES (?, ?, ?, ?, ?, ?, ?)",
 		t.Source, t.Name, t.Live.GetFingerprint(), t.Rows, t.Frozen, t.Stale, t.Ask)
 }
 
 // SaveTable stores what has changed in t.
 func (b *Book) SaveTable(t *Table) error {
-	return b.conn.Run(context.Background(), "UPDATE _duckling.tables SET fingerprint = ?, row_count = ?, frozen = ?, stale = ?, ask = ? WHERE source = ?",
+	return b.conn.Run(duck.Uncancelled, "UPDATE _duckling.tables SET fingerprint = ?, row_count = ?, frozen = ?, stale = ?, ask = ? WHERE source = ?",
 		t.Live.GetFingerprint(), t.Rows, t.Frozen, t.Stale, t.Ask, t.Source)
 }
 
@@ -343,7 +342,7 @@ func (b *Book) SaveCopy(t *Table) error {
 		return nil
 	}
 	c := t.Copy
-	return b.conn.Run(context.Background(), "INSERT INTO _duckling.copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	return b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		t.Source, c.ID, c.Definition.GetFingerprint(), c.Received, c.Rows, c.Sent, c.Estimated, c.Cut, c.Emptied)
 }
 
@@ -356,7 +355,7 @@ func (b *Book) AddDefinition(def *cdcv1.TableDefinition) error {
 	if err != nil {
 		return fmt.Errorf("encoding definition: %w", err)
 	}
-	if err := b.conn.Run(context.Background(), "INSERT INTO _duckling.definitions VALUES (?, ?, ?)", def.GetFingerprint(), def.GetTable(), data); err != nil {
+	if err := b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.definitions VALUES (?, ?, ?)", def.GetFingerprint(), def.GetTable(), data); err != nil {
 		return err
 	}
 	b.definitions[def.GetFingerprint()] = def
@@ -365,7 +364,7 @@ func (b *Book) AddDefinition(def *cdcv1.TableDefinition) error {
 
 // SaveProgress stores p.
 func (b *Book) SaveProgress(p Progress) error {
-	err := b.conn.Run(context.Background(), `UPDATE _duckling.progress SET epoch = ?, seq = ?, message_id = ?, gtid_set = ?, binlog_file = ?,
+	err := b.conn.Run(duck.Uncancelled, `UPDATE _duckling.progress SET epoch = ?, seq = ?, message_id = ?, gtid_set = ?, binlog_file = ?,
 		binlog_offset = ?, server = ?, commit_time_us = ?, source_time_us = ?, copy_all = ?`,
 		p.Epoch, p.Seq, p.MessageID, p.Position.GetGtidSet(), p.Position.GetFile(), p.Position.GetOffset(),
 		p.Position.GetServer(), p.Position.GetCommitTimeUs(), p.SourceTimeUS, p.CopyAll)

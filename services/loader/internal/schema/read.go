@@ -1,8 +1,6 @@
 package schema
 
 import (
-	"context"
-
 	"github.com/chittihq/duckling/pkg/duck"
 )
 
@@ -16,7 +14,7 @@ func (r row) bool(i int) bool   { v, _ := r[i].(bool); return v }
 
 // rows reads a whole result of the few types that the bookkeeping uses.
 func (b *Book) rows(sql string) ([]row, error) {
-	res, err := b.conn.Query(context.Background(), sql)
+	res, err := b.conn.Query(duck.Uncancelled, sql)
 	if err != nil {
 		return nil, err
 	}
