@@ -26,7 +26,7 @@ const database = "shop"
 
 func openShop(ctx context.Context, cfg settings) (*source, error) {
 	s := &source{url: cfg.Source}
-	if err := s.connect(ctx, cfg); err != nil {
+	if err := s.connect(ctx); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func openShop(ctx context.Context, cfg settings) (*source, error) {
 	return s, nil
 }
 
-func (s *source) connect(ctx context.Context, cfg settings) error {
+func (s *source) connect(ctx context.Context) error {
 	if s.url == "" {
 		began := time.Now()
 		server, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: mysqltest.MySQL, Args: []string{"--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=2G"}})

@@ -92,7 +92,7 @@ func (t *Traffic) Run(ctx context.Context) error {
 	s, err := openShop(ctx, t.db, t.seed)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		}
 		return fmt.Errorf("reading the shop before its traffic: %w", err)
 	}
@@ -103,7 +103,7 @@ func (t *Traffic) Run(ctx context.Context) error {
 		err := s.transact(ctx, k)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		case errors.Is(err, errNothingToDo):
 		case err != nil:
 			t.errors.Add(1)

@@ -173,7 +173,7 @@ func TestNothingShowsASecret(t *testing.T) {
 }
 
 func TestBytes(t *testing.T) {
-	for text, want := range map[string]Bytes{"1KB": 1000, "1KiB": 1024, "1.5GiB": 1610612736, "7B": 7, " 2 mb ": 2e6} {
+	for text, want := range map[string]Bytes{"1KB": 1000, "1KiB": 1024, "1.5GiB": 1610612736, "7B": 7, "2 mb": 2e6} {
 		var b Bytes
 		if err := b.UnmarshalText([]byte(text)); err != nil || b != want {
 			t.Errorf("%q: %d, %v", text, b, err)

@@ -104,7 +104,7 @@ func serveMetrics(ctx context.Context, addr string, env *Env, ready chan<- error
 
 // healthcheck asks a running instance of this program, for use where there is no curl.
 func (p Program) healthcheck(ctx context.Context, metricsAddr string) error {
-	url := ""
+	var url string
 	switch {
 	case p.HealthURL != nil:
 		url = p.HealthURL()

@@ -77,6 +77,10 @@ func (c *Conn) Transaction(fn func() error) error {
 	return nil
 }
 
+// Uncancelled is the context of a program's own statements, which run to their
+// end whatever becomes of whoever waits for them.
+var Uncancelled = context.Background()
+
 // reassert is how often a cancelled statement is interrupted again: the flag is
 // cleared when a statement begins, so one call may come too early to be seen.
 const reassert = 5 * time.Millisecond

@@ -126,3 +126,14 @@ type ParamsError struct{ Want, Got int }
 func (e *ParamsError) Error() string {
 	return fmt.Sprintf("the statement takes %d parameters, %d were given", e.Want, e.Got)
 }
+
+// Columns describes the result that the statement will have. A type that depends on a parameter is given as unknown.
+func (s *Stmt) Columns() []Column {
+	columns := make([]Column, mapping.PreparedStatementColumnCount(s.stmt))
+	for i := range columns {
+		lt := mapping.PreparedStatementColumnLogicalType(s.stmt, mapping.IdxT(i))
+		columns[i] = Column{Name: mapping.PreparedStatementColumnName(s.stmt, mapping.IdxT(i)), Type: newType(lt)}
+		mapping.DestroyLogicalType(&lt)
+	}
+	return columns
+}

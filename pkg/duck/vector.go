@@ -61,6 +61,18 @@ type ListEntry struct{ Offset, Length uint64 }
 // Values of null rows are arbitrary.
 func Slice[T Fixed](v *Vector) []T { return unsafe.Slice((*T)(v.data), v.rows) }
 
+// Raw returns the values of a fixed-width vector as bytes, width for each, without copying.
+func (v *Vector) Raw(width int) []byte { return unsafe.Slice((*byte)(v.data), v.rows*width) }
+
+// Validity returns the bitmap that says which values are not null, least significant bit first and in whole
+// 8-byte words, without copying; nil when there is none because no value is null.
+func (v *Vector) Validity() []byte {
+	if v.validity == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(v.validity), (v.rows+63)/64*8)
+}
+
 // inlined is how many bytes a string_t holds in itself.
 const inlined = 12
 

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -100,7 +101,7 @@ func load() string {
 }
 
 func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	out, err := exec.CommandContext(context.Background(), "git", "describe", "--always", "--dirty").Output()
 	if err != nil {
 		return "unknown"
 	}

@@ -184,8 +184,8 @@ const (
 	TableEvent_KIND_UNSPECIFIED TableEvent_Kind = 0
 	// The table exists and is empty at the source from here on. `definition` is set.
 	TableEvent_KIND_CREATE TableEvent_Kind = 1
-	// Rows follow `definition` from here on, and existing rows stay as they are but for added,
-	// dropped and renamed columns (columns are matched by `definition` names after `renamed_columns`).
+	// Rows follow `definition` from here on, and existing rows stay as they are but for added and
+	// dropped columns. Columns are matched by name.
 	TableEvent_KIND_ALTER    TableEvent_Kind = 2
 	TableEvent_KIND_DROP     TableEvent_Kind = 3
 	TableEvent_KIND_TRUNCATE TableEvent_Kind = 4
@@ -607,9 +607,9 @@ type Changes struct {
 	Tables []*TableRows           `protobuf:"bytes,1,rep,name=tables,proto3" json:"tables,omitempty"`
 	// Transactions that end in this frame.
 	Transactions uint32 `protobuf:"varint,2,opt,name=transactions,proto3" json:"transactions,omitempty"`
-	// True when the last transaction goes on in the next Changes frame. The
-	// loader must not commit between such frames; a State frame with restart
-	// voids what was open.
+	// True when the frame is a piece of a transaction that goes on in the next Changes frame. It then holds
+	// nothing else, and transactions is 0. The loader must not commit between such frames; a State frame with
+	// restart voids what was open.
 	Open bool `protobuf:"varint,3,opt,name=open,proto3" json:"open,omitempty"`
 	// Commit time of the first transaction that ends here, microseconds since 1970 UTC;
 	// the last one's is position.commit_time_us.
@@ -1089,6 +1089,9 @@ func (x *TableEvent) GetStatement() string {
 	return ""
 }
 
+// CopyBegin, CopyCut and CopyEnd stand between transactions, as TableEvent and State do. CopyRows and
+// definitions may come anywhere.
+//
 // CopyBegin marks the place in the stream from which a table is copied. Every row of the copy is read
 // after the source had executed this frame's position. From here to CopyEnd the loader collects the
 // stream's changes of the table; at CopyEnd copied rows that the stream changed since give way to them.

@@ -76,7 +76,7 @@ func runLoader(ctx context.Context) error {
 func runReader(ctx context.Context) error {
 	dir := generation.Dir(os.Getenv("DUCKLING_TEST_DATA"), database)
 	found := func(m *generation.Manifest) {
-		line, err := readGeneration(dir, m)
+		line, err := readGeneration(ctx, dir, m)
 		var locked *duck.LockedError
 		switch {
 		case errors.As(err, &locked), errors.Is(err, os.ErrNotExist):
@@ -95,7 +95,7 @@ func runReader(ctx context.Context) error {
 }
 
 // readGeneration returns the generation's number and the rows and sum of the table of steps.
-func readGeneration(dir string, m *generation.Manifest) (string, error) {
+func readGeneration(ctx context.Context, dir string, m *generation.Manifest) (string, error) {
 	if err := m.Check(dir); err != nil {
 		return "", err
 	}
@@ -109,7 +109,7 @@ func readGeneration(dir string, m *generation.Manifest) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	res, err := conn.Query(duck.Uncancelled, `SELECT count(*), coalesce(min(step), -1), coalesce(max(step), -1), count(DISTINCT id),
+	res, err := conn.Query(ctx, `SELECT count(*), coalesce(min(step), -1), coalesce(max(step), -1), count(DISTINCT id),
 		(SELECT count(*) FROM filler) FROM steps`)
 	if err != nil {
 		return "", err

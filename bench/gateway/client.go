@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// order is what a client process is to do.
+type order struct {
+	Address     string
+	Statement   statement
+	Connections int
+	Inflight    int
+	Idle        int
+	Rows        int
+	Seconds     float64
+}
+
+// wire is a WebSocket connection with as little work on the client's side as can be: frames are made by hand, masked
+// with zero, and answers are looked at no further than for their success.
+type wire struct {
+	conn net.Conn
+	in   *bufio.Reader
+	out  []byte
+}
+
+func dial(addr string) (*wire, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}
+	_, err = fmt.Fprintf(conn, "GET /ws?db=default&token=%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", apiKey, addr)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	for {
+		line, err := w.in.ReadSlice('\n')
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			break
+		}
+	}
+	if err := w.receive(); err != nil { // welcome
+		return nil, errors.Join(err, conn.Close())
+	}
+	return w, nil
+}
+
+func (w *wire) send(payload []byte) error {
+	w.queue(payload)
+	return w.flush()
+}
+
+func (w *wire) queue(payload []byte) {
+	const final, text, masked = 0x80, 1, 0x80
+	w.out = append(w.out, final|text)
+	if len(payload) < 126 {
+		w.out = append(w.out, masked|byte(len(payload)))
+	} else {
+		w.out = append(w.out, masked|126)
+		w.out = binary.BigEndian.AppendUint16(w.out, uint16(len(payload)))
+	}
+	w.out = append(w.out, 0, 0, 0, 0)
+	w.out = append(w.out, payload...)
+}
+
+func (w *wire) flush() error {
+	_, err := w.conn.Write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+// receive reads one answer.
+func (w *wire) receive() error {
+	for {
+		head, err := w.in.Peek(2)
+		if err != nil {
+			return err
+		}
+		opcode, n, skip := head[0]&0xf, int(head[1]), 2
+		if n >= 126 {
+			size := 2
+			if n == 127 {
+				size = 8
+			}
+			if head, err = w.in.Peek(2 + size); err != nil {
+				return err
+			}
+			n, skip = 0, 2+size
+			for _, b := range head[2:] {
+				n = n<<8 | int(b)
+			}
+		}
+		if _, err := w.in.Discard(skip); err != nil {
+			return err
+		}
+		start, err := w.in.Peek(min(n, 64))
+		if err != nil {
+			return err
+		}
+		good := bytes.Contains(start, []byte(`"success":true`))
+		shown := string(start)
+		if _, err := io.CopyN(io.Discard, w.in, int64(n)); err != nil {
+			return err
+		}
+		if opcode != 1 {
+			continue
+		}
+		if !good {
+			return fmt.Errorf("an answer that is no success: %s", shown)
+		}
+		return nil
+	}
+}
+
+// runClient does what it is told and writes the outcome on standard output.
+func runClient(text string) error {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	for range o.Idle {
+		idle, err := dial(o.Address)
+		if err != nil {
+			return err
+		}
+		defer idle.conn.Close()
+	}
+	var (
+		group  sync.WaitGroup
+		mu     sync.Mutex
+		all    []float64
+		failed error
+	)
+	var wires []*wire
+	for range o.Connections {
+		w, err := dial(o.Address)
+		if err != nil {
+			return err
+		}
+		defer w.conn.Close()
+		wires = append(wires, w)
+	}
+	cpu := ownCPU()
+	began := time.Now()
+	end := began.Add(time.Duration(o.Seconds * float64(time.Second)))
+	for i, w := range wires {
+		depth := o.Inflight / o.Connections
+		if i < o.Inflight%o.Connections {
+			depth++
+		}
+		group.Go(func() {
+			var mine timed
+			err := w.drive(o, i, depth, end, &mine)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = errors.Join(failed, err)
+			all = append(all, mine.all...)
+		})
+	}
+	group.Wait()
+	if failed != nil {
+		return failed
+	}
+	slices.Sort(all)
+	result := outcome{Count: len(all), Seconds: time.Since(began).Seconds(), CPU: ownCPU() - cpu}
+	for q := range 1000 {
+		if len(all) > 0 {
+			result.Latencies = append(result.Latencies, all[q*len(all)/1000])
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+// drive keeps depth statements in flight. Latencies are measured from the write to the answer in the order of the answers, so with
+// more than one in flight on a connection they are those of the queue.
+func (w *wire) drive(o order, worker, depth int, end time.Time, mine *timed) error {
+	sql, err := json.Marshal(o.Statement.SQL)
+	if err != nil {
+		return err
+	}
+	n := worker * 7919
+	var frame []byte
+	next := func() {
+		frame = append(frame[:0], `{"id":"`...)
+		frame = strconv.AppendInt(frame, int64(n), 10)
+		frame = append(frame, `","type":"query","sql":`...)
+		frame = append(frame, sql...)
+		if o.Statement.Key {
+			frame = append(frame, `,"params":[`...)
+			frame = strconv.AppendInt(frame, int64(n%o.Rows), 10)
+			frame = append(frame, ']')
+		}
+		frame = append(frame, '}')
+		n += 104729
+		w.queue(frame)
+	}
+	sent := make([]time.Time, 0, depth)
+	for {
+		now := time.Now()
+		if now.Before(end) {
+			for len(sent) < depth {
+				next()
+				sent = append(sent, now)
+			}
+			if len(w.out) > 0 {
+				if err := w.flush(); err != nil {
+					return err
+				}
+			}
+		}
+		if len(sent) == 0 {
+			return nil
+		}
+		if err := w.receive(); err != nil {
+			return err
+		}
+		mine.add(time.Since(sent[0]))
+		sent = append(sent[:0], sent[1:]...)
+		// What has come already is taken together.
+		for w.in.Buffered() > 2 && len(sent) > 0 {
+			if err := w.receive(); err != nil {
+				return err
+			}
+			mine.add(time.Since(sent[0]))
+			sent = append(sent[:0], sent[1:]...)
+		}
+	}
+}
