@@ -14,6 +14,7 @@ TOOLS := $(CURDIR)/.bin
 MODULES = $(shell go list -m -f '{{.Dir}}')
 SERVICES := ingest loader gateway standalone
 SDK := sdk/typescript
+BENCHES = $(filter-out internal,$(notdir $(patsubst %/,%,$(dir $(wildcard bench/*/main.go)))))
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/chittihq/duckling/pkg/daemon.Version=$(VERSION)
@@ -64,8 +65,8 @@ test-sdk: $(SDK)/node_modules
 	cd $(SDK) && npm test
 
 .PHONY: bench
-bench: build testdb ## Run every benchmark and rewrite bench/RESULTS.md.
-	cd bench && go run .
+bench: build testdb ## Run the benchmarks one after the other and rewrite bench/results/.
+	@for b in $(BENCHES); do (cd bench && go run ./$$b); done
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## Lint every module, and check the import rules.
