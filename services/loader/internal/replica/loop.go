@@ -162,18 +162,21 @@ func (l *loop) work() (time.Duration, error) {
 	return max(wait, time.Millisecond), nil
 }
 
+// idleWait bounds how long publishing rests while the loop keeps up with the stream.
+const idleWait = 500 * time.Millisecond
+
 // publishAt is when what is dirty may be published. Publishing keeps to its share of the
-// time while there is other work; once the stream has been quiet for a moment there is
-// none, and readers need not wait for the rest of a long publication's share.
+// time while there is a backlog. While the loop keeps up it rests for a moment at most, and
+// not at all once the stream has been quiet: there is no other work that it could delay.
 func (l *loop) publishAt() time.Time {
-	if !l.idle || l.applier.Staged() > 0 {
+	if !l.idle || l.pub.failing {
 		return l.pub.next
 	}
-	quiet := later(l.stored.Add(l.cfg.PublishInterval), l.pub.began.Add(l.cfg.PublishInterval))
-	if quiet.Before(l.pub.next) {
-		return quiet
+	at := earlier(l.pub.next, later(l.pub.ended.Add(idleWait), l.pub.began.Add(l.cfg.PublishInterval)))
+	if l.applier.Staged() > 0 {
+		return at
 	}
-	return l.pub.next
+	return earlier(at, later(l.stored, l.pub.began).Add(l.cfg.PublishInterval))
 }
 
 // settled is true when no transaction is open on the file.
@@ -197,7 +200,7 @@ func (l *loop) commitDue() time.Duration {
 		}
 		left := time.Until(l.first.Add(l.cfg.BatchDelay))
 		if !l.pub.busy() {
-			left = min(left, time.Until(l.pub.next))
+			left = min(left, time.Until(l.publishAt()))
 		}
 		return left
 	case a.Staged() > 0 || a.Begun():

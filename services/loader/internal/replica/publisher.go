@@ -30,6 +30,8 @@ type publisher struct {
 	next      time.Time
 	refreshed time.Time
 	began     time.Time
+	ended     time.Time
+	failing   bool
 	running   bool
 	results   chan result
 	// checkpoint is closed when the running publication needs the file no more.
@@ -94,7 +96,7 @@ func (p *publisher) start(content publish.Content) {
 // finished takes the result of a publication. The next one waits until
 // publishing took no more than its share of the time.
 func (p *publisher) finished(r result) {
-	p.running = false
+	p.running, p.failing = false, r.err != nil
 	now := time.Now()
 	if r.err != nil {
 		p.dirty = true
@@ -102,11 +104,19 @@ func (p *publisher) finished(r result) {
 		p.unpublished(r.err)
 		return
 	}
+	p.ended = now
 	took := now.Sub(p.began)
 	p.next = later(p.began.Add(p.cfg.PublishInterval), now.Add((share-1)*took))
 	p.refreshed = now
 	p.metrics.published(p.cfg.Database, r)
 	p.published(r.Generation)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {
