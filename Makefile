@@ -54,15 +54,15 @@ testdb: ## Get MySQL 9.7 and MariaDB 10.11 for tests and the demo, beside the ho
 ##@ Checks
 
 .PHONY: test
-test: build testdb test-go test-sdk ## Run every test on real servers.
+test: build testdb test-sdk test-go ## Run every test on real servers.
 
 .PHONY: test-go
-test-go:
+test-go: examples/node_modules
 	go test -timeout 20m -p 1 work
 
 .PHONY: test-sdk
 test-sdk: $(SDK)/node_modules
-	cd $(SDK) && npm test
+	cd $(SDK) && npm run lint && npm test
 
 .PHONY: bench
 bench: build testdb ## Run the benchmarks one after the other and rewrite bench/results/.
@@ -98,7 +98,7 @@ tidy: ## Tidy every module.
 
 .PHONY: clean
 clean: ## Remove what builds left.
-	rm -rf $(BIN) .bin $(SDK)/node_modules $(SDK)/dist
+	rm -rf $(BIN) .bin $(SDK)/node_modules $(SDK)/dist $(SDK)/dist-test examples/node_modules examples/generated
 
 $(TOOLS)/buf-$(BUF_VERSION):
 	@mkdir -p $(TOOLS)
@@ -113,6 +113,12 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 	@mkdir -p $(TOOLS)
 	GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+# The examples use the built client, as its users do.
+examples/node_modules: examples/package-lock.json $(SDK)/node_modules $(wildcard $(SDK)/src/*.ts)
+	cd $(SDK) && npm run build
+	cd examples && npm ci
+	@touch $@
 
 $(SDK)/node_modules: $(SDK)/package-lock.json
 	cd $(SDK) && npm ci

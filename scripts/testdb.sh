@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11.
+# Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11,
+# and Redis for the integration guide's fallback.
 #
-# Both are Debian packages unpacked into a private folder, MySQL from sid and MariaDB from
+# All are Debian packages unpacked into a private folder, MySQL from sid, the others from
 # bookworm, each with the C library it was built for. Nothing is installed on the host, no
 # service is started, and root is not needed: apt works on private lists and an empty dpkg
 # status, dpkg-deb unpacks, and the servers run under the ld.so that came with them.
 #
-#   testdb.sh install [mysql|mariadb|all]   idempotent; a second run returns at once
+#   testdb.sh install [mysql|mariadb|redis|all]   idempotent; a second run returns at once
 #   testdb.sh env                           where the servers are, as shell assignments
 #
 # Each flavour's folder holds
 #   server     starts it: server --datadir=... --port=... (any server option)
 #   template   an initialised data directory to copy; root's password is "root", from 127.0.0.1
+#              (Redis has none: it starts from an empty folder)
 #   version    what the server says of itself; written last, so its presence means "complete"
 #
 # Settings:
@@ -124,6 +126,32 @@ SQL
 
 as_root_user() { if [ "$(id -u)" = 0 ]; then echo --user=root; fi; }
 
+# A Redis needs its binary and libraries only. redis-tools has the binary; redis-server, a link to it.
+install_redis() {
+  local folder=$target/redis.partial loader libs
+  if [ "$(sed -n 2p "$target/redis/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  unpack bookworm redis-server "$folder"
+  mv "$folder/root/usr/bin/redis-check-rdb" "$folder/redis-server"
+  find "$folder/root/usr" -mindepth 1 -maxdepth 1 ! -name 'lib*' -exec rm -rf {} +
+  rm -rf "${folder:?}"/root/{etc,var,bin,sbin}
+  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
+  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
+  libs=$(basename "$(dirname "$loader")")
+  # Redis tells from the name it was called by that it is to be the server.
+  cat > "$folder/server" <<LAUNCHER
+#!/bin/sh
+here=\$(dirname "\$(readlink -f "\$0")")
+exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" "\$here/redis-server" "\$@"
+LAUNCHER
+  chmod +x "$folder/server"
+  { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
+  rm -rf "${target:?}/redis"
+  mv "$folder" "$target/redis"
+  say "redis is ready: $(sed -n 1p "$target/redis/version")"
+}
+
 initialise_mysql() {
   local folder=$1
   root_account > "$folder/root.sql"
@@ -179,15 +207,16 @@ install_all() {
   case $1 in
     mysql | all) install mysql sid mysql-server-core mysqld ;;&
     mariadb | all) install mariadb bookworm mariadb-server-core mariadbd ;;&
-    mysql | mariadb | all) ;;
-    *) die "no such server: $1 (mysql, mariadb or all)" ;;
+    redis | all) install_redis ;;&
+    mysql | mariadb | redis | all) ;;
+    *) die "no such server: $1 (mysql, mariadb, redis or all)" ;;
   esac
 }
 
 print_env() {
   local flavour
   printf 'DUCKLING_TESTDB=%q\n' "$target"
-  for flavour in mysql mariadb; do
+  for flavour in mysql mariadb redis; do
     if [ -r "$target/$flavour/version" ]; then
       printf 'DUCKLING_TESTDB_%s=%q\n' "${flavour^^}" "$(sed -n 1p "$target/$flavour/version")"
     fi

@@ -40,7 +40,7 @@ func (s *Secret) UnmarshalText(text []byte) error {
 }
 
 // Bytes is a size. It is written as a number with B, KB, MB, GB, TB (powers of
-// 1000) or KiB, MiB, GiB, TiB (powers of 1024), as DuckDB writes them.
+// 1000) or KiB, MiB, GiB, TiB (powers of 1024), as DuckDB writes them; nothing needs no unit: 0.
 type Bytes int64
 
 var units = []struct {
@@ -56,6 +56,10 @@ var errBytes = errors.New("must be a size such as 512MB or 4GiB")
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	s := strings.ToUpper(strings.TrimSpace(string(text)))
+	if s == "0" {
+		*b = 0
+		return nil
+	}
 	for _, u := range units {
 		number, ok := strings.CutSuffix(s, u.suffix)
 		if !ok {

@@ -3,6 +3,8 @@ module github.com/chittihq/duckling/services/e2e
 go 1.25.0
 
 require (
+	github.com/chittihq/duckling/demo v0.0.0
+	github.com/chittihq/duckling/pkg v0.0.0
 	github.com/chittihq/duckling/sdk/go v0.0.0
 	github.com/chittihq/duckling/testkit v0.0.0
 )
@@ -10,7 +12,6 @@ require (
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/apache/arrow-go/v18 v18.5.1 // indirect
-	github.com/chittihq/duckling/pkg v0.0.0 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
 	github.com/duckdb/duckdb-go-bindings v0.10506.0 // indirect
 	github.com/duckdb/duckdb-go-bindings/lib/darwin-amd64 v0.10506.0 // indirect
@@ -43,3 +44,5 @@ replace github.com/chittihq/duckling/schemas => ../../schemas
 replace github.com/chittihq/duckling/sdk/go => ../../sdk/go
 
 replace github.com/chittihq/duckling/testkit => ../../testkit
+
+replace github.com/chittihq/duckling/demo => ../../demo

@@ -1,0 +1,43 @@
+// The guide's API service: its samples behind an Express application.
+import express from 'express';
+import analytics from '../generated/api-service/routes/analytics';
+import multiDatabaseRoutes from '../generated/api-service/routes/multi-db.fixed';
+import duckdb from '../generated/api-service/services/duckdb.service';
+import pool from '../generated/api-service/services/duckdb-pool.service';
+import multiDB from '../generated/api-service/services/multi-db.service';
+import { queryWithCircuitBreaker } from '../generated/api-service/utils/circuit-breaker';
+import { listen } from '../scripts/listen';
+
+const countOrders = 'SELECT COUNT(*) AS orders FROM `Order`';
+const app = express();
+app.use(analytics);
+app.use(multiDatabaseRoutes);
+
+app.get('/breaker/orders', async (_req, res) => {
+  try {
+    res.json(await queryWithCircuitBreaker(countOrders));
+  } catch (error) {
+    res.status(503).json({ error: (error as Error).message });
+  }
+});
+
+app.get('/pool/orders', async (_req, res) => {
+  res.json(await pool.query(`${countOrders} WHERE id > ?`, [0]));
+});
+
+// Another query on each connection, which is how the sample's pool runs a batch.
+app.get('/pool/batch', async (_req, res) => {
+  res.json(await pool.queryBatch([0, 1, 2, 3, 4].map((n) => `${countOrders} WHERE userId % 5 = ${n}`)));
+});
+
+// The sample queries as soon as it is imported.
+app.get('/customers/revenue', async (_req, res) => {
+  res.json((await import('../generated/api-service/routes/top-customers.fixed')).users);
+});
+
+await pool.initialize();
+listen(app, 4000, () => {
+  duckdb.close();
+  pool.close();
+  multiDB.close();
+});
