@@ -2,6 +2,7 @@ package binlog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"strings"
@@ -16,6 +17,10 @@ const (
 	eventIncident  = replication.INCIDENT_EVENT
 	eventXAPrepare = replication.XA_PREPARE_LOG_EVENT
 )
+
+// flagPreparedXA marks, in a GTID event of MariaDB, the first phase of an XA transaction. Source: FL_PREPARED_XA in
+// log_event.h of MariaDB 10.11.
+const flagPreparedXA = 64
 
 // HandleEvent is the library's callback for each event, in order.
 func (d *decoder) HandleEvent(e *replication.BinlogEvent) error {
@@ -53,6 +58,7 @@ func (d *decoder) handle(e *replication.BinlogEvent) error {
 			return err
 		}
 		d.inside = !d.standalone
+		d.xa = ev.Flags&flagPreparedXA != 0
 		return nil
 	case *replication.QueryEvent:
 		return d.query(string(ev.Schema), string(ev.Query), e.Header)
@@ -89,7 +95,7 @@ func mysqlGTID(e *replication.GTIDEvent) GTID {
 
 func (d *decoder) begin(gtid GTID, commitTime int64, h *replication.EventHeader) error {
 	d.gtid, d.commitTime = gtid, commitTime
-	d.inside, d.undone, d.prepared = false, false, ""
+	d.inside, d.undone, d.xa = false, false, false
 	if commitTime == 0 {
 		d.commitTime = int64(h.Timestamp) * 1_000_000
 	}
@@ -114,7 +120,7 @@ func (d *decoder) query(schema, sql string, h *replication.EventHeader) error {
 	case "SAVEPOINT", "RELEASE":
 		return nil
 	case "XA":
-		return d.xa(sql, strings.TrimSpace(rest), h)
+		return d.xaQuery(sql, strings.TrimSpace(rest), h)
 	}
 	e := &Event{Kind: Statement, Schema: schema, SQL: sql, Alone: !d.inside}
 	if e.Alone {
@@ -123,19 +129,42 @@ func (d *decoder) query(schema, sql string, h *replication.EventHeader) error {
 	return d.emit(e)
 }
 
-func (d *decoder) xa(sql, rest string, h *replication.EventHeader) error {
+func (d *decoder) xaQuery(sql, rest string, h *replication.EventHeader) error {
 	verb, xid, _ := strings.Cut(rest, " ")
 	switch strings.ToUpper(verb) {
 	case "START", "BEGIN":
-		d.inside, d.prepared = true, xid
+		d.inside, d.xa = true, true
 		return nil
 	case "END":
 		return nil
-	case "PREPARE":
-		return d.end(&Event{Kind: End, Prepared: d.prepared}, h)
+	case "COMMIT":
+		return d.end(&Event{Kind: End, Commits: strings.ToLower(strings.TrimSpace(xid))}, h)
+	case "ROLLBACK":
+		return d.end(&Event{Kind: End, Undoes: strings.ToLower(strings.TrimSpace(xid))}, h)
 	}
-	// XA COMMIT and XA ROLLBACK stand alone.
-	return d.end(&Event{Kind: Statement, SQL: sql, Alone: true}, h)
+	return fmt.Errorf("statement %q at %s:%d is unknown to this release", sql, d.file, d.offset)
+}
+
+// prepare reads the event that ends the first phase of an XA transaction: a byte for one that is committed at once, then
+// the format, the lengths of the id's two parts, and the parts. Source: XA_prepare_event in MySQL's
+// control_events.h. The id is given as XA COMMIT gives it.
+func (d *decoder) prepare(data []byte, h *replication.EventHeader) error {
+	c := &cutter{b: data}
+	onePhase := c.byte() != 0
+	var numbers [3]int
+	for i := range numbers {
+		if v := c.bytes(4); v != nil {
+			numbers[i] = int(int32(binary.LittleEndian.Uint32(v)))
+		}
+	}
+	global, branch := c.bytes(numbers[1]), c.bytes(numbers[2])
+	switch {
+	case c.bad:
+		return fmt.Errorf("damaged XA event at %s:%d", d.file, d.offset)
+	case onePhase:
+		return d.end(&Event{Kind: End}, h)
+	}
+	return d.end(&Event{Kind: End, Prepared: fmt.Sprintf("x'%x',x'%x',%d", global, branch, numbers[0])}, h)
 }
 
 // tableMap remembers what a table's rows look like. The description is parsed once for as
@@ -211,11 +240,7 @@ func (d *decoder) other(e *replication.GenericEvent, h *replication.EventHeader)
 	case eventIncident:
 		return &IncidentError{File: d.file, Offset: d.offset, Message: incidentMessage(e.Data)}
 	case eventXAPrepare:
-		// One phase: the server prepared and committed at once.
-		if len(e.Data) > 0 && e.Data[0] != 0 {
-			return d.end(&Event{Kind: End}, h)
-		}
-		return d.end(&Event{Kind: End, Prepared: d.prepared}, h)
+		return d.prepare(e.Data, h)
 	case replication.STOP_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT, replication.IGNORABLE_EVENT,
 		replication.TRANSACTION_CONTEXT_EVENT, replication.VIEW_CHANGE_EVENT, replication.MARIADB_START_ENCRYPTION_EVENT,
 		replication.BEGIN_LOAD_QUERY_EVENT, replication.APPEND_BLOCK_EVENT, replication.DELETE_FILE_EVENT:
@@ -241,7 +266,7 @@ func (d *decoder) end(e *Event, h *replication.EventHeader) error {
 		d.commitTime = int64(h.Timestamp) * 1_000_000 // its GTID event tells when the statement began
 	}
 	err := d.emit(e)
-	d.inside, d.standalone, d.undone, d.prepared, d.gtid = false, false, false, "", GTID{}
+	d.inside, d.standalone, d.undone, d.xa, d.gtid = false, false, false, false, GTID{}
 	return err
 }
 
@@ -257,7 +282,7 @@ func (d *decoder) emit(e *Event) error {
 	if d.skipTo != 0 && d.offset <= d.skipTo {
 		return nil
 	}
-	e.GTID, e.CommitTime = d.gtid, d.commitTime
+	e.GTID, e.CommitTime, e.XA = d.gtid, d.commitTime, d.xa
 	e.File, e.Offset = d.file, d.offset
 	return d.send(e)
 }

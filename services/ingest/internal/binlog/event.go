@@ -53,8 +53,13 @@ type Event struct {
 	RolledBack bool // see Reader: rows of tables without transactions may stand
 	// Undone says that part of the transaction's rows were taken back after they were logged.
 	Undone bool
-	// Prepared: the rows belong to an XA transaction that is not committed yet.
+	// Prepared is the id of the XA transaction whose rows these are. They stand once it is committed, which another End tells.
 	Prepared string
+	// Commits and Undoes are the id of a prepared XA transaction that ends here, one way or the other.
+	Commits, Undoes string
+
+	// XA: the event belongs to an XA transaction, which may end as Prepared.
+	XA bool
 
 	// GTID names the transaction, on End, on a Statement that is Alone, and on Rows.
 	GTID GTID

@@ -57,10 +57,12 @@ func NewReader(cfg Config) *Reader {
 // Events is where Run sends what it reads.
 func (r *Reader) Events() <-chan *Event { return r.events }
 
-// Done gives back the memory of an event. It must be called for each, once its Images are no longer used.
+// Done lets the reader read on in place of an event. It must be called for each; a second time does nothing. Its Images
+// stay valid for whoever still holds them.
 func (r *Reader) Done(e *Event) {
 	if e.size > 0 {
 		r.room.Release(e.size)
+		e.size = 0
 	}
 }
 
@@ -180,7 +182,7 @@ type decoder struct {
 	inside     bool // a transaction is open
 	standalone bool // MariaDB: the next statement is the whole transaction
 	undone     bool
-	prepared   string
+	xa         bool // an XA transaction
 	gtid       GTID
 	commitTime int64
 }

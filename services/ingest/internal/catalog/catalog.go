@@ -55,6 +55,29 @@ func Define(table string, columns []mysqltype.Column, key []string, comment stri
 	return def
 }
 
+// Mask hides the values of columns. A table that cannot be followed under its masks becomes unsupported.
+func (t *Table) Mask(masks mysqltype.Masks) {
+	if t.Unsupported != nil {
+		return
+	}
+	kept := t.Columns[:0]
+	for _, c := range t.Columns {
+		mask := masks.Of(t.Name, c.Name)
+		if mask != nil && mask.Action == mysqltype.MaskDrop {
+			continue
+		}
+		if err := c.SetMask(mask); err != nil {
+			t.Unsupported = err
+			return
+		}
+		kept = append(kept, c)
+	}
+	t.Columns = kept
+	if err := mysqltype.CheckKey(t.Columns, t.Key); err != nil {
+		t.Unsupported = err
+	}
+}
+
 // Read returns the base tables of the server's database by name. With names it reads only those; a
 // name that does not exist is left out.
 func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*Table, error) {
@@ -80,7 +103,7 @@ func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*T
 }
 
 type reader struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // lives as long as one reading of the catalog
 	conn   *sql.Conn
 	schema string
 	names  []string

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -87,11 +88,12 @@ func (c *Charsets) Find(ctx context.Context, collation uint64) (*mysqltype.Chars
 	}
 	charset, ok := mysqltype.Algorithmic(name)
 	if !ok {
-		if !c.singleByte[name] {
-			return nil, fmt.Errorf("character set %s is not supported", name)
+		load := c.loadMultibyte
+		if c.singleByte[name] {
+			load = c.load
 		}
 		var err error
-		if charset, err = c.load(ctx, name); err != nil {
+		if charset, err = load(ctx, name); err != nil {
 			return nil, fmt.Errorf("reading character set %s from the server: %w", name, err)
 		}
 	}
@@ -116,4 +118,53 @@ func (c *Charsets) load(ctx context.Context, name string) (*mysqltype.Charset, e
 		return nil, err
 	}
 	return mysqltype.SingleByte(name, table), nil
+}
+
+// loadMultibyte asks the server what each run of bytes means that may be a character. That is tens of thousands of
+// questions, put a few hundred at a time; it takes about a second.
+func (c *Charsets) loadMultibyte(ctx context.Context, name string) (*mysqltype.Charset, error) {
+	set, ok := mysqltype.NewMultibyte(name)
+	if !ok {
+		return nil, errors.New("it is not supported by this release")
+	}
+	var codes [][]byte
+	var failed error
+	set.Codes(func(code []byte) bool {
+		codes = append(codes, code)
+		if len(codes) == 512 {
+			failed = c.ask(ctx, name, set, codes)
+			codes = codes[:0]
+		}
+		return failed == nil
+	})
+	if failed == nil && len(codes) > 0 {
+		failed = c.ask(ctx, name, set, codes)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return set.Charset(), nil
+}
+
+// ask leaves out what the server would not convert: null, or more than one character.
+func (c *Charsets) ask(ctx context.Context, name string, set *mysqltype.Multibyte, codes [][]byte) error {
+	var statement strings.Builder
+	answers, pointers := make([]sql.NullString, len(codes)), make([]any, len(codes))
+	for i, code := range codes {
+		separator := ", "
+		if i == 0 {
+			separator = "SELECT "
+		}
+		fmt.Fprintf(&statement, "%sCONVERT(CONVERT(x'%x' USING %s) USING utf8mb4)", separator, code, name)
+		pointers[i] = &answers[i]
+	}
+	if err := c.db.QueryRowContext(ctx, statement.String()).Scan(pointers...); err != nil {
+		return err
+	}
+	for i, answer := range answers {
+		if answer.Valid {
+			set.Set(codes[i], answer.String)
+		}
+	}
+	return nil
 }

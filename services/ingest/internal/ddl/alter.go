@@ -77,7 +77,9 @@ func (p *parser) alterClause(s *Statement) {
 		case p.accept("PARTITION"):
 			rewrites("a partition was dropped")
 		default:
-			rewrites("a column was dropped")
+			p.accept("COLUMN")
+			p.ifExists()
+			s.Dropped = append(s.Dropped, p.next().text)
 		}
 	case "RENAME":
 		switch {

@@ -36,6 +36,8 @@ type Statement struct {
 	IfNotExists bool
 	// Added are the columns that an Alter adds.
 	Added []Column
+	// Dropped names the columns that an Alter drops.
+	Dropped []string
 	// Rewrites says why an Alter may have changed rows that exist or how they read; empty if it has not.
 	Rewrites string
 	// RenamedTo is an Alter's new name for its table, if any.

@@ -66,12 +66,23 @@ func TestParseAddedColumns(t *testing.T) {
 	}
 }
 
+func TestParseDroppedColumns(t *testing.T) {
+	for _, sql := range []string{
+		"ALTER TABLE t DROP a, DROP COLUMN `b`", "ALTER TABLE t DROP COLUMN IF EXISTS a, ADD c INT, DROP INDEX i, DROP b",
+		"ALTER ONLINE TABLE t /*!80000 DROP COLUMN a */, DROP b",
+	} {
+		if got := Parse(sql, "db"); !reflect.DeepEqual(got.Dropped, []string{"a", "b"}) || got.Rewrites != "" {
+			t.Errorf("%s\n got %+v, want that it drops a and b", sql, got)
+		}
+	}
+}
+
 func TestParseRewrites(t *testing.T) {
 	for _, sql := range []string{
-		"ALTER TABLE t DROP a", "ALTER TABLE t DROP COLUMN a", "ALTER TABLE t MODIFY a INT", "ALTER TABLE t CHANGE a b INT",
+		"ALTER TABLE t MODIFY a INT", "ALTER TABLE t CHANGE a b INT",
 		"ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", "ALTER TABLE t DROP PARTITION p",
 		"ALTER TABLE t TRUNCATE PARTITION p", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", "ALTER TABLE t IMPORT TABLESPACE",
-		"ALTER TABLE t ADD INDEX i (a), MODIFY a INT", "ALTER TABLE t SOMETHING NEW", "ALTER ONLINE TABLE t /*!80000 DROP COLUMN a */",
+		"ALTER TABLE t ADD INDEX i (a), MODIFY a INT", "ALTER TABLE t SOMETHING NEW", "ALTER ONLINE TABLE t /*!80000 MODIFY a INT */",
 	} {
 		if got := Parse(sql, "db"); got.Rewrites == "" || got.Kind != Alter || got.Tables[0].Table != "t" {
 			t.Errorf("%s\n got %+v, want that it rewrites t", sql, got)

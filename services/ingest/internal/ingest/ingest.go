@@ -8,11 +8,13 @@ import (
 	"hash/fnv"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/pkg/config"
 	"github.com/chittihq/duckling/pkg/daemon"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
 	"github.com/chittihq/duckling/services/ingest/internal/preflight"
 	"github.com/chittihq/duckling/services/ingest/internal/server"
 	"github.com/chittihq/duckling/services/ingest/internal/source"
@@ -25,6 +27,18 @@ type Config struct {
 	// ServerID is the first of the ids under which the sources see this service as a replica, one
 	// for each database; 0 derives them from host and database.
 	ServerID uint32 `env:"MYSQL_SERVER_ID"`
+	// Destructive says what to do when a table is dropped, or changed so that values may be lost: follow, or pause
+	// the table until a copy of it is asked for.
+	Destructive string `env:"DDL_DESTRUCTIVE" envDefault:"follow"`
+}
+
+// Problems implements config.Checker.
+func (c *Config) Problems() []string {
+	problems := c.Sources.Problems()
+	if c.Destructive != "follow" && c.Destructive != "pause" {
+		problems = append(problems, "DDL_DESTRUCTIVE must be follow or pause")
+	}
+	return problems
 }
 
 // Run follows every database until ctx ends.
@@ -140,6 +154,9 @@ func (c *Config) configs() ([]source.Config, error) {
 			},
 			ServerID: id,
 			Follow:   func(table string) bool { return follows(d, table) },
+			Masks:    masks(d),
+
+			PauseDestructive: c.Destructive == "pause",
 		})
 	}
 	return out, nil
@@ -158,6 +175,38 @@ func follows(d config.Database, table string) bool {
 		}
 	}
 	return len(d.Include) == 0
+}
+
+// masks finds columns' masks. Names are compared without regard to case, the table's may be a pattern, and the tables by
+// which gh-ost and pt-online-schema-change replace another have its masks, so that no spelling shows what was meant to
+// be hidden. It is nil for a database without masks.
+func masks(d config.Database) mysqltype.Masks {
+	if len(d.Masks) == 0 {
+		return nil
+	}
+	return func(table, column string) *mysqltype.Mask {
+		for _, m := range d.Masks {
+			if strings.EqualFold(m.Column, column) && (matches(m.Table, table) || matches(m.Table, replaced(table))) {
+				return &mysqltype.Mask{Action: mysqltype.MaskAction(m.Action), Salt: m.Salt.Reveal()}
+			}
+		}
+		return nil
+	}
+}
+
+func matches(pattern, table string) bool {
+	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(table))
+	return ok || err != nil
+}
+
+// replaced is the table that a table of an online schema change stands for, else the table itself.
+func replaced(table string) string {
+	for _, suffix := range []string{"_gho", "_ghc", "_del", "_new", "_old"} {
+		if base, ok := strings.CutSuffix(table, suffix); ok && strings.HasPrefix(base, "_") {
+			return strings.TrimLeft(base, "_")
+		}
+	}
+	return table
 }
 
 // derivedID gives every host and database an id of its own, above those people give by hand.

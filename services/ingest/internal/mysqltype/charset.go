@@ -2,6 +2,7 @@ package mysqltype
 
 import (
 	"encoding/binary"
+	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -15,6 +16,8 @@ type Charset struct {
 	Name string
 	// decode appends src as UTF-8; nil when src is UTF-8.
 	decode func(dst, src []byte) []byte
+	// strict stands in place of decode where text may hold what cannot be read; it then returns false.
+	strict func(dst, src []byte) ([]byte, bool)
 	// asciiSame: bytes below 0x80 mean ASCII wherever they stand.
 	asciiSame bool
 	scratch   []byte
@@ -77,21 +80,36 @@ func appendUTF16(dst, src []byte, order binary.ByteOrder) []byte {
 }
 
 // append adds text in this character set to a TEXT column.
-func (c *Charset) append(b *frame.ColumnBuilder, text []byte) {
-	if c.decode == nil || c.asciiSame && isASCII(text) {
+func (c *Charset) append(b *frame.ColumnBuilder, text []byte) error {
+	switch {
+	case c.decode == nil && c.strict == nil, c.asciiSame && isASCII(text):
 		appendUTF8(b, text)
-		return
+		return nil
+	case c.strict != nil:
+		var ok bool
+		if c.scratch, ok = c.strict(c.scratch[:0], text); !ok {
+			return fmt.Errorf("text holds bytes that are no character of %s", c.Name)
+		}
+	default:
+		c.scratch = c.decode(c.scratch[:0], text)
 	}
-	c.scratch = c.decode(c.scratch[:0], text)
 	appendUTF8(b, c.scratch)
+	return nil
 }
 
 // text is append for labels, which are converted once.
-func (c *Charset) text(s []byte) string {
-	if c.decode == nil {
-		return string(s)
+func (c *Charset) text(s []byte) (string, error) {
+	switch {
+	case c.strict != nil:
+		out, ok := c.strict(nil, s)
+		if !ok {
+			return "", fmt.Errorf("a label holds bytes that are no character of %s", c.Name)
+		}
+		return string(out), nil
+	case c.decode != nil:
+		return string(c.decode(nil, s)), nil
 	}
-	return string(c.decode(nil, s))
+	return string(s), nil
 }
 
 // appendUTF8 adds text to a TEXT column, which must hold valid UTF-8. MySQL

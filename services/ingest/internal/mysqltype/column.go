@@ -14,7 +14,8 @@
 //   - GEOMETRY is WKB; the SRID that MySQL stores before it is dropped.
 //   - VECTOR is its little-endian 32-bit floats.
 //   - MariaDB's UUID, INET4 and INET6 are their text.
-//   - Text is UTF-8. Bytes that are not valid in the column's character set become U+FFFD.
+//   - Text is UTF-8, converted as the source itself converts it. Bytes that are not valid in a Unicode character set
+//     become U+FFFD; in one of the East Asian sets they make the stream's row unreadable, and the table is copied anew.
 package mysqltype
 
 import (
@@ -69,6 +70,8 @@ type Column struct {
 	width int // bytes of an integer, n of BINARY(n)
 	// precision and scale of DECIMAL
 	precision, scale int
+
+	mask *Mask
 }
 
 // Frame describes the column as frames carry it.
@@ -83,6 +86,9 @@ func (c *Column) Frame() *cdcv1.Column {
 	}
 	if c.kind == kindDecimal {
 		f.Precision, f.Scale = uint32(c.precision), uint32(c.scale)
+	}
+	if c.mask != nil {
+		c.mask.hide(f)
 	}
 	return f
 }

@@ -118,13 +118,22 @@ func (im *Image) append(rows *frame.Rows, row Row, op cdcv1.Operation, keyOnly b
 			b.Null()
 			continue
 		}
-		if err := im.value(b, c, row[i]); err != nil {
+		if err := im.shown(b, c, row[i]); err != nil {
 			rows.CancelRow()
 			return fmt.Errorf("column %q: %w", im.Columns[c.frame].Name, err)
 		}
 	}
 	rows.EndRow(op)
 	return nil
+}
+
+// shown appends one stored value as the column shows it.
+func (im *Image) shown(b *frame.ColumnBuilder, c *storedColumn, v []byte) error {
+	column := &im.Columns[c.frame]
+	if column.mask == nil {
+		return im.value(b, c, v)
+	}
+	return column.appendMasked(b, func(plain *frame.ColumnBuilder) error { return im.value(plain, c, v) })
 }
 
 // value appends one stored value. Split has made sure that it has the size its type asks for.
@@ -163,7 +172,7 @@ func (im *Image) value(b *frame.ColumnBuilder, c *storedColumn, v []byte) error 
 	case kindTime:
 		b.Int(storedTime(v, c.digits))
 	case kindText:
-		c.charset.append(b, v)
+		return c.charset.append(b, v)
 	case kindBinary:
 		padded(b, v, c.width)
 	case kindBlob, kindVector:

@@ -49,8 +49,8 @@ const hiddenPrefix = "!hidden!"
 
 // NewImage builds the reader for rows that follow columns. known are the table's columns from the
 // schema, where they could be read: the binlog does not tell MariaDB's UUID from
-// BINARY(16). charset resolves a collation's number. key names the key's columns.
-func NewImage(columns []MapColumn, known []Column, key []string, charset func(collation uint64) (*Charset, error)) (*Image, error) {
+// BINARY(16). charset resolves a collation's number. key names the key's columns. masks apply to table.
+func NewImage(table string, columns []MapColumn, known []Column, key []string, charset func(collation uint64) (*Charset, error), masks Masks) (*Image, error) {
 	im := &Image{stored: make([]storedColumn, len(columns)), isKey: make([]bool, len(columns))}
 	schema := make(map[string]*Column, len(known))
 	for i := range known {
@@ -62,8 +62,12 @@ func NewImage(columns []MapColumn, known []Column, key []string, charset func(co
 		if err != nil {
 			return nil, err
 		}
+		mask := masks.Of(table, m.Name)
+		if err := column.SetMask(mask); err != nil {
+			return nil, err
+		}
 		stored.frame = -1
-		if !strings.HasPrefix(m.Name, hiddenPrefix) {
+		if !strings.HasPrefix(m.Name, hiddenPrefix) && (mask == nil || mask.Action != MaskDrop) {
 			stored.frame = len(im.Columns)
 			im.Columns = append(im.Columns, column)
 		}
@@ -77,6 +81,9 @@ func NewImage(columns []MapColumn, known []Column, key []string, charset func(co
 		}
 		im.key = append(im.key, i)
 		im.isKey[i] = true
+	}
+	if err := CheckKey(im.Columns, key); err != nil {
+		return nil, err
 	}
 	return im, nil
 }
@@ -158,7 +165,11 @@ func describeStored(m MapColumn, known *Column, charset func(uint64) (*Charset, 
 			c.kind = kindSet
 		}
 		for _, label := range m.Labels {
-			s.labels = append(s.labels, collation.text(label))
+			text, err := collation.text(label)
+			if err != nil {
+				return s, c, &UnsupportedError{m.Name, err.Error()}
+			}
+			s.labels = append(s.labels, text)
 		}
 	case typeVarchar, typeVarString, typeString:
 		if err := resolve(); err != nil {

@@ -11,6 +11,18 @@ import (
 // AppendValue appends what the SQL driver returned for SelectExpression, in the binary protocol and
 // with parseTime off. dated is false when a date had to be carried as null.
 func (c *Column) AppendValue(b *frame.ColumnBuilder, v driver.Value) (dated bool, err error) {
+	if c.mask == nil {
+		return c.appendPlain(b, v)
+	}
+	dated = true
+	err = c.appendMasked(b, func(plain *frame.ColumnBuilder) (err error) {
+		dated, err = c.appendPlain(plain, v)
+		return err
+	})
+	return dated, err
+}
+
+func (c *Column) appendPlain(b *frame.ColumnBuilder, v driver.Value) (dated bool, err error) {
 	switch v := v.(type) {
 	case nil:
 		b.Null()

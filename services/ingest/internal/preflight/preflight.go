@@ -90,7 +90,7 @@ func settings(ctx context.Context, s *server.Server) ([]Finding, error) {
 
 // variables reads settings; after the first failure it does nothing more.
 type variables struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // lives as long as one check
 	s   *server.Server
 	err error
 }

@@ -163,7 +163,8 @@ func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span) error {
 		positions[i] = c.position(column.Name)
 	}
 	var last []byte
-	if s.upto != nil {
+	hidden := slices.ContainsFunc(columns, (*mysqltype.Column).Masked)
+	if s.upto != nil && !hidden {
 		var err error
 		if last, err = json.Marshal(s.upto); err != nil {
 			return err
@@ -173,6 +174,9 @@ func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span) error {
 		mysqltype.QuoteName(c.Table.Index), where(names, s.after, s.upto), strings.Join(names, ", "))
 	key := make([]driver.Value, len(columns))
 	mark := func(row []driver.Value) ([]byte, error) {
+		if hidden { // the mark would tell the key
+			return nil, nil
+		}
 		for i, at := range positions {
 			key[i] = row[at]
 		}

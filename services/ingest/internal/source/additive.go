@@ -2,6 +2,7 @@ package source
 
 import (
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -10,14 +11,26 @@ import (
 	"github.com/chittihq/duckling/pkg/frame"
 	"github.com/chittihq/duckling/services/ingest/internal/catalog"
 	"github.com/chittihq/duckling/services/ingest/internal/ddl"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
 )
 
-// addInitials checks that known is before with the added columns and nothing else, and notes
-// what existing rows hold in them. It returns why that cannot be told, empty when it can.
-func addInitials(known *catalog.Table, before *cdcv1.TableDefinition, added []ddl.Column) string {
+// addInitials checks that known is before with the added columns and without the dropped ones, and notes
+// what existing rows hold in those added. It returns why that cannot be told, empty when it can.
+func addInitials(known *catalog.Table, before *cdcv1.TableDefinition, added []ddl.Column, dropped []string) string {
 	old := map[string]*cdcv1.Column{}
 	for _, c := range before.GetColumns() {
 		old[c.GetName()] = c
+	}
+	for _, name := range dropped {
+		again := func(c mysqltype.Column) bool { return strings.EqualFold(c.Name, name) }
+		if slices.ContainsFunc(known.Columns, again) {
+			return "a column was dropped and added again"
+		}
+		for have := range old {
+			if strings.EqualFold(have, name) {
+				delete(old, have)
+			}
+		}
 	}
 	for i := range known.Columns {
 		column := &known.Columns[i]
@@ -36,6 +49,8 @@ func addInitials(known *catalog.Table, before *cdcv1.TableDefinition, added []dd
 		}
 		ok := true
 		switch a := added[at]; {
+		case column.Masked():
+			ok = false
 		case a.Computed:
 			ok = false
 		case a.Default != nil && a.Default.Null, a.Default == nil && !a.NotNull && column.Nullable:

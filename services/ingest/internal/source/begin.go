@@ -20,7 +20,7 @@ func (r *run) begin(ctx context.Context, s *Source, h *history, publisher *bus.P
 	if err := r.status.begin(ctx, r.server); err != nil {
 		return err
 	}
-	schema, err := catalog.Read(ctx, r.server)
+	schema, err := r.schema(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,6 +168,9 @@ func (r *run) startOver(ctx context.Context, lost string) error {
 	}
 	r.log.WarnContext(ctx, "copying all tables anew", "reason", lost)
 	for _, name := range r.tables.names() {
+		if r.tables[name].paused() {
+			continue
+		}
 		if err := r.quarantine(ctx, name, lost); err != nil {
 			return err
 		}
@@ -188,7 +191,7 @@ func (r *run) queueUnfinished(ctx context.Context, schema map[string]*catalog.Ta
 		switch {
 		case t.phase == cdcv1.TableState_PHASE_COPYING, t.phase == cdcv1.TableState_PHASE_QUEUED:
 			r.copies.queueNow(name, t.reason)
-		case t.phase == cdcv1.TableState_PHASE_QUARANTINED:
+		case t.phase == cdcv1.TableState_PHASE_QUARANTINED && !t.paused():
 			if err := r.copies.queue(ctx, name, t.reason); err != nil {
 				return err
 			}

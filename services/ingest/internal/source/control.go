@@ -30,9 +30,11 @@ type Status struct {
 	Offset    uint64 `json:"offset,omitempty"`
 	GTIDSet   string `json:"gtidSet,omitempty"`
 	// LagMs is how far behind the source the reading of its binlog is.
-	LagMs  int64         `json:"lagMs"`
-	Paused bool          `json:"paused,omitempty"`
-	Tables []TableStatus `json:"tables,omitempty"`
+	LagMs int64 `json:"lagMs"`
+	// CaughtUp: the binlog has been read to its end, and no table waits for a copy.
+	CaughtUp bool          `json:"caughtUp"`
+	Paused   bool          `json:"paused,omitempty"`
+	Tables   []TableStatus `json:"tables,omitempty"`
 }
 
 // TableStatus is one table of a Status. Rows, Estimated, RowsPerSecond and ETASeconds are those of a copy under way.
@@ -135,12 +137,13 @@ func (r *run) answer(ctx context.Context, q request) reply {
 	return reply{status: status}
 }
 
+var phaseNames = map[cdcv1.TableState_Phase]string{
+	cdcv1.TableState_PHASE_QUEUED: "queued", cdcv1.TableState_PHASE_COPYING: "copying",
+	cdcv1.TableState_PHASE_STREAMING: "streaming", cdcv1.TableState_PHASE_QUARANTINED: "quarantined",
+}
+
 func tableStatus(t *table) TableStatus {
-	phases := map[cdcv1.TableState_Phase]string{
-		cdcv1.TableState_PHASE_QUEUED: "queued", cdcv1.TableState_PHASE_COPYING: "copying",
-		cdcv1.TableState_PHASE_STREAMING: "streaming", cdcv1.TableState_PHASE_QUARANTINED: "quarantined",
-	}
-	s := TableStatus{Table: t.name, Phase: phases[t.phase], Reason: t.reason}
+	s := TableStatus{Table: t.name, Phase: phaseNames[t.phase], Reason: t.reason}
 	c := t.copying
 	if c == nil || c.known == nil {
 		return s
@@ -161,6 +164,7 @@ func (b *statusBoard) status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return Status{
+		CaughtUp:  b.connected && lag < current && !b.heard.IsZero() && b.unsettled == 0,
 		Connected: b.connected, Error: b.lastError, Server: b.serverID, Version: b.version,
 		File: b.at.File, Offset: b.at.Offset, GTIDSet: b.gtids, LagMs: lag.Milliseconds(),
 	}

@@ -101,6 +101,7 @@ func (c *copies) stop(table string) {
 	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table })
 	if c.active != nil && c.active.table == table {
 		c.active.stopped = true
+		c.r.metrics.copyOver(c.r.cfg.ID, table)
 		c.active.cancel()
 	}
 }
@@ -162,6 +163,8 @@ func (c *copies) finish(ctx context.Context, p *copying) error {
 	t := c.r.tables[p.table]
 	t.phase, t.resume, t.reason, t.copying = cdcv1.TableState_PHASE_STREAMING, nil, "", nil
 	delete(c.retries, p.table)
+	c.r.countTables()
+	c.r.metrics.copyOver(c.r.cfg.ID, p.table)
 	c.r.log.InfoContext(ctx, "table copied", "table", p.table, "rows", p.sent, "took", time.Since(p.started).Round(time.Millisecond).String())
 	return nil
 }
@@ -210,7 +213,13 @@ func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) 
 	if known == nil { // gone; the stream will say so, if it has not
 		job.stopped = true
 		job.cancel()
-		if t := r.tables[job.table]; t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED {
+		t := r.tables[job.table]
+		if t.paused() { // its drop was held back until now
+			event := &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_DROP, Table: t.name}
+			r.tables.apply(event)
+			return r.writer.Event(ctx, event, "drop", t.name, r.position)
+		}
+		if t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED {
 			delete(r.tables, job.table)
 		}
 		return nil
@@ -227,11 +236,12 @@ func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) 
 	}
 	def := known.Definition()
 	job.known = known
-	if t.phase == cdcv1.TableState_PHASE_COPYING && len(known.Key) > 0 && t.fingerprint == def.GetFingerprint() {
+	if t.phase == cdcv1.TableState_PHASE_COPYING && len(known.Key) > 0 && (t.rowsSent == 0 || len(t.resume) > 0) && t.fingerprint == def.GetFingerprint() {
 		// Begun by an earlier run; its rows were read after where that began, as these are.
 		job.id, job.sent = t.copyID, t.rowsSent
 		t.learn(known)
 		t.copying = job
+		r.metrics.copying(r.cfg.ID, t.name, job.sent, max(known.Rows, job.sent))
 		job.begun <- beginning{position: c.visible(), definition: def, resume: t.resume}
 		return nil
 	}
@@ -248,6 +258,7 @@ func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) 
 	t.follow(known, def)
 	t.copying = job
 	r.forgetViews()
+	r.countTables()
 	job.begun <- beginning{position: c.visible(), definition: def}
 	return nil
 }
@@ -293,7 +304,9 @@ func (c *copies) hold(ctx context.Context, job *copying) error {
 func (c *copies) piece(ctx context.Context, job *copying, s step) error {
 	n := uint64(s.piece.Rows.Len())
 	job.sent += n
-	if err := c.r.writer.CopyRows(ctx, job.id, *s.piece, job.sent, max(job.known.Rows, job.sent)); err != nil {
+	estimated := max(job.known.Rows, job.sent)
+	c.r.metrics.copying(c.r.cfg.ID, job.table, job.sent, estimated)
+	if err := c.r.writer.CopyRows(ctx, job.id, *s.piece, job.sent, estimated); err != nil {
 		return err
 	}
 	t := c.r.tables[job.table]

@@ -49,7 +49,7 @@ func (c *copies) send(ctx context.Context, s step) error {
 // read reads one table and returns where the binlog stood after its last row.
 func (c *copies) read(job *copying) (*place, error) {
 	ctx, server := job.ctx, c.r.server
-	found, err := catalog.Read(ctx, server, job.table)
+	found, err := c.r.schema(ctx, job.table)
 	if err != nil {
 		return nil, err
 	}

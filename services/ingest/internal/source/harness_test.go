@@ -80,6 +80,8 @@ type rig struct {
 	bus    *bus.Bus
 	url    string
 	config Config
+	// metrics are those of the last start.
+	metrics *prometheus.Registry
 
 	mu    sync.Mutex
 	model *model
@@ -162,7 +164,8 @@ func (r *rig) read(ctx context.Context) {
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := New(r.config, r.bus, slog.New(slog.NewTextHandler(r.t.Output(), nil)), NewMetrics(prometheus.NewRegistry()))
+	r.metrics = prometheus.NewRegistry()
+	s := New(r.config, r.bus, slog.New(slog.NewTextHandler(r.t.Output(), nil)), NewMetrics(r.metrics))
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.Run(ctx) })
 	var once sync.Once

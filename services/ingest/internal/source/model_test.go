@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -263,8 +264,13 @@ func (m *model) event(e *cdcv1.TableEvent) error {
 func (t *modelTable) alter(def *cdcv1.TableDefinition) {
 	t.definition = def
 	rows := map[string][]row{}
+	names := map[string]bool{}
+	for _, c := range def.GetColumns() {
+		names[c.GetName()] = true
+	}
 	for _, list := range t.rows {
 		for _, r := range list {
+			maps.DeleteFunc(r, func(name, _ string) bool { return !names[name] })
 			for _, c := range def.GetColumns() {
 				if _, ok := r[c.GetName()]; ok {
 					continue

@@ -65,7 +65,7 @@ func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
 		}
 	}
 	find := func(collation uint64) (*mysqltype.Charset, error) { return r.charsets.Find(ctx, collation) }
-	image, err := mysqltype.NewImage(m.Columns, columns, key, find)
+	image, err := mysqltype.NewImage(m.Name, m.Columns, columns, key, find, r.cfg.Masks)
 	if err != nil {
 		return nil, r.condemn(m.Name, err.Error())
 	}
@@ -79,9 +79,18 @@ func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
 	return &view{table: t, image: image, def: def, rows: r.metrics.tally(r.cfg.ID, m.Name), before: image.NewRow(), after: image.NewRow()}, nil
 }
 
+// schema reads tables as the source has them now, under their masks. It is safe for concurrent use.
+func (r *run) schema(ctx context.Context, names ...string) (map[string]*catalog.Table, error) {
+	found, err := catalog.Read(ctx, r.server, names...)
+	for _, t := range found {
+		t.Mask(r.cfg.Masks)
+	}
+	return found, err
+}
+
 // readCatalog reads what the schema says of a table now, which may be later than the stream.
 func (r *run) readCatalog(ctx context.Context, t *table) error {
-	found, err := catalog.Read(ctx, r.server, t.name)
+	found, err := r.schema(ctx, t.name)
 	if err != nil {
 		return err
 	}
@@ -158,8 +167,8 @@ func (r *run) appendRows(v *view, e *binlog.Event) (n int, err error) {
 // judge looks at how a transaction ended, before its rows are taken.
 func (r *run) judge(e *binlog.Event) error {
 	switch {
-	case e.Prepared != "":
-		r.log.Warn("an XA transaction is shown from its prepare on", "xid", e.Prepared, "file", e.File, "offset", e.Offset)
+	case len(r.touched) > 0 && !r.large:
+		return r.condemnTouched("an XA transaction was too large to wait for its end")
 	case e.Undone, e.RolledBack && r.large:
 		return r.condemnTouched("part of a transaction was taken back after it was logged")
 	case e.RolledBack:
@@ -192,14 +201,20 @@ func tableOf(e *binlog.Event) string {
 
 // condemnTouched condemns the tables whose rows the transaction under way holds.
 func (r *run) condemnTouched(reason string) error {
+	touched := r.allTouched()
+	if len(touched) == 0 {
+		return nil
+	}
+	return &condemnedError{tables: slices.Sorted(maps.Keys(touched)), reason: reason}
+}
+
+// allTouched names the followed tables whose rows the transaction under way holds.
+func (r *run) allTouched() map[string]bool {
 	touched := maps.Clone(r.touched)
 	for _, e := range r.transaction {
 		if t := r.tables[tableOf(e)]; e.Table != nil && e.Table.Schema == r.server.Schema && t != nil && t.followed() {
 			touched[t.name] = true
 		}
 	}
-	if len(touched) == 0 {
-		return nil
-	}
-	return &condemnedError{tables: slices.Sorted(maps.Keys(touched)), reason: reason}
+	return touched
 }

@@ -49,6 +49,7 @@ type run struct {
 	gathered    int             // their bytes
 	large       bool            // the transaction under way has outgrown that
 	touched     map[string]bool // tables whose rows a large transaction holds
+	prepared    map[string]*prepared
 	nextCopyID  uint64
 	lastState   time.Time
 }
@@ -86,7 +87,7 @@ func (s *Source) runOnce(ctx context.Context) error {
 		cfg: s.cfg, log: s.log, metrics: s.metrics, status: &s.status, requests: s.requests,
 		server: srv, charsets: charsets,
 		epoch: h.epoch, tables: h.tables, nextCopyID: h.nextCopyID,
-		views: map[*binlog.TableMap]*view{}, touched: map[string]bool{},
+		views: map[*binlog.TableMap]*view{}, touched: map[string]bool{}, prepared: map[string]*prepared{},
 	}
 	r.copies.init(r)
 	if err := r.begin(ctx, s, h, publisher); err != nil {
@@ -195,6 +196,10 @@ func (r *run) event(ctx context.Context, e *binlog.Event) error {
 	if r.gathered < publish.FrameSize {
 		return nil
 	}
+	if e.XA {
+		r.forgetRows()
+		return nil
+	}
 	// From here on its rows go out on their own.
 	if err := r.writer.Flush(ctx); err != nil {
 		return err
@@ -234,6 +239,12 @@ func (r *run) part(ctx context.Context, e *binlog.Event) error {
 // end completes the transaction under way.
 func (r *run) end(ctx context.Context, e *binlog.Event) error {
 	defer r.reader.Done(e)
+	if e.Prepared != "" {
+		return r.prepare(ctx, e)
+	}
+	if err := r.complete(e); err != nil {
+		return err
+	}
 	if err := r.judge(e); err != nil {
 		return err
 	}
@@ -276,6 +287,7 @@ func transactionName(e *binlog.Event) string {
 // checkpoint sends a State.
 func (r *run) checkpoint(ctx context.Context, restart bool) error {
 	r.lastState = time.Now()
+	r.countTables()
 	return r.writer.State(ctx, &cdcv1.State{
 		Restart:      restart,
 		Tables:       r.tables.states(),
@@ -283,3 +295,6 @@ func (r *run) checkpoint(ctx context.Context, restart bool) error {
 		SourceTimeUs: r.status.sourceTime(),
 	})
 }
+
+// countTables tells metrics and status in which phase tables are.
+func (r *run) countTables() { r.status.settle(r.metrics.phases(r.cfg.ID, r.tables)) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
 	"github.com/chittihq/duckling/services/ingest/internal/server"
 )
 
@@ -33,6 +34,12 @@ type Config struct {
 	ServerID uint32
 	// Follow says whether a table is to be followed; nil follows all.
 	Follow func(table string) bool
+	// PauseDestructive keeps what readers see of a table when it is dropped, or changed so that values may be lost, until
+	// somebody asks for a copy of it. Otherwise such changes are followed.
+	PauseDestructive bool
+	// Masks hide the values of columns, in copy and stream alike. What was sent before a mask was set stays as it
+	// was until the table is copied anew.
+	Masks mysqltype.Masks
 }
 
 // Source follows one database.
@@ -54,7 +61,7 @@ type Source struct {
 
 // New returns a source that is not running yet.
 func New(cfg Config, b *bus.Bus, log *slog.Logger, metrics *Metrics) *Source {
-	return &Source{
+	s := &Source{
 		cfg:       cfg,
 		bus:       b,
 		log:       log.With("database", cfg.ID),
@@ -62,6 +69,8 @@ func New(cfg Config, b *bus.Bus, log *slog.Logger, metrics *Metrics) *Source {
 		requests:  make(chan request),
 		condemned: map[string]string{},
 	}
+	metrics.boards.add(cfg.ID, &s.status)
+	return s
 }
 
 // Run follows the database until ctx ends, and serves requests about it. Whatever fails is logged, and tried again
@@ -80,6 +89,7 @@ func (s *Source) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		s.metrics.restarts.WithLabelValues(s.cfg.ID).Inc()
 		if s.remember(err) {
 			continue
 		}
@@ -87,7 +97,6 @@ func (s *Source) Run(ctx context.Context) error {
 			pause = firstPause
 		}
 		s.status.failed(err)
-		s.metrics.restarts.WithLabelValues(s.cfg.ID).Inc()
 		wait := pause/2 + rand.N(pause)
 		s.log.ErrorContext(ctx, "following the source failed", "error", err, "retry_in", wait.Round(time.Millisecond).String())
 		pause = min(2*pause, longestPause)

@@ -70,7 +70,16 @@ func TestDefinitionsChange(t *testing.T) {
 		r.converge()
 		r.exec("RENAME TABLE orders TO later, bought TO orders", "ALTER TABLE later RENAME TO latest", "TRUNCATE latest", "INSERT INTO latest VALUES (9, 'z')")
 		r.converge()
-		r.exec("ALTER TABLE orders DROP COLUMN tag", "UPDATE orders SET grade = 2 WHERE id = 11")
+		r.exec("ALTER TABLE orders DROP COLUMN tag, ADD extra INT", "UPDATE orders SET grade = 2, extra = 3 WHERE id = 11")
+		r.converge()
+		if n := copies(); n != 1 {
+			t.Errorf("a dropped column led to %d copies, want none beside the first", n-1)
+		}
+		r.exec("ALTER TABLE orders DROP extra, ADD extra INT DEFAULT 5")
+		r.converge()
+		r.exec("ALTER TABLE orders DROP extra", "ALTER TABLE orders ADD extra INT DEFAULT 6")
+		r.converge()
+		r.exec("ALTER TABLE orders RENAME COLUMN extra TO additional", "UPDATE orders SET additional = 7 WHERE id = 13")
 		r.converge()
 		r.exec("ALTER TABLE orders MODIFY total DECIMAL(20,4) NOT NULL", "DELETE FROM orders WHERE id = 12")
 		r.converge()

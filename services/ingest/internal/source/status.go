@@ -10,6 +10,10 @@ import (
 	"github.com/chittihq/duckling/services/ingest/internal/server"
 )
 
+// current is how long after the source's last sign that there is nothing more to read that still holds. It gives
+// a sign every second.
+const current = 3 * time.Second
+
 // statusBoard is what others may ask about a source while it runs.
 type statusBoard struct {
 	mu sync.Mutex
@@ -24,6 +28,8 @@ type statusBoard struct {
 	offset int64
 	// heard is when the source last said that there is nothing more to read, by our clock.
 	heard time.Time
+	// unsettled counts the tables that are not streaming.
+	unsettled int
 }
 
 // begin notes which server a run reads, and how its clock differs from ours.
@@ -88,12 +94,27 @@ func (b *statusBoard) sourceTime() int64 {
 func (b *statusBoard) lag() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if now.Sub(b.heard) < 3*time.Second {
+	return b.lagAt(time.Now())
+}
+
+// lagAt is lag at a time of our clock. What is known is that everything up to known, by the source's clock, was read.
+func (b *statusBoard) lagAt(now time.Time) time.Duration {
+	known := b.at.CommitTime
+	if !b.heard.IsZero() && b.heard.UnixMicro()+b.offset >= known {
+		if b.connected && now.Sub(b.heard) < current {
+			return 0
+		}
+		known = b.heard.UnixMicro() + b.offset
+	}
+	if known == 0 {
 		return 0
 	}
-	if b.at.CommitTime == 0 {
-		return 0
-	}
-	return max(0, time.Duration(now.UnixMicro()+b.offset-b.at.CommitTime)*time.Microsecond)
+	return max(0, time.Duration(now.UnixMicro()+b.offset-known)*time.Microsecond)
+}
+
+// settle notes how many tables are not streaming.
+func (b *statusBoard) settle(unsettled int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unsettled = unsettled
 }

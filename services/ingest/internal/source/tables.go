@@ -2,6 +2,7 @@ package source
 
 import (
 	"slices"
+	"strings"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
@@ -30,6 +31,14 @@ type table struct {
 // followed says that the stream carries the table's rows.
 func (t *table) followed() bool {
 	return t.phase == cdcv1.TableState_PHASE_STREAMING || t.phase == cdcv1.TableState_PHASE_COPYING
+}
+
+// pausedPrefix begins the reason of a table that waits for somebody to ask for a copy.
+const pausedPrefix = "paused until a copy is asked for: "
+
+// paused says that the table waits for somebody to ask for a copy; nil does not.
+func (t *table) paused() bool {
+	return t != nil && t.phase == cdcv1.TableState_PHASE_QUARANTINED && strings.HasPrefix(t.reason, pausedPrefix)
 }
 
 // learn takes what the schema says, if it is what the stream follows.

@@ -61,6 +61,16 @@ var commonTypes = []typeCase{
 	{"VARCHAR(20) CHARACTER SET ucs2", []string{"'日本'"}},
 	{"CHAR(20) CHARACTER SET utf32", []string{"'a\U0001F986'"}},
 	{"VARCHAR(20) CHARACTER SET ascii", []string{"'plain'"}},
+	{"VARCHAR(40) CHARACTER SET gbk", []string{"'中文 a丂龍€'", "'plain'", "_gbk x'A1E3A1AD'", "_gbk x'A2A0'", "'简\\\\体'"}},
+	{"CHAR(20) CHARACTER SET gb2312", []string{"'中文简体'", "_gb2312 x'A1A4A1AA'"}},
+	{"TEXT CHARACTER SET big5", []string{"'中文繁體功許蓋'", "_big5 x'A145A14EA15A'"}},
+	{"VARCHAR(40) CHARACTER SET sjis", []string{"'日本語ソ表 ｱｲｳ'", "_sjis x'5C7E8160815F8161817C8191'"}},
+	{"VARCHAR(40) CHARACTER SET cp932", []string{"'日本語ソ表①ｱ'", "_cp932 x'5C7E8160815F8161817C8191FA40ED40'"}},
+	{"VARCHAR(40) CHARACTER SET ujis", []string{"'日本語ソ表ｱ'", "_ujis x'5C7EA1C1A1DD8FA2B78FB0A1'"}},
+	{"VARCHAR(40) CHARACTER SET eucjpms", []string{"'日本語①ｱ'", "_eucjpms x'A1C1A1DDADA18FA2B7'"}},
+	{"VARCHAR(40) CHARACTER SET euckr", []string{"'한국어 漢字 똠'", "_euckr x'A1ADA1AA8141'"}},
+	{"ENUM('甲','乙') CHARACTER SET gbk", []string{"'乙'"}},
+	{"SET('ソ','表') CHARACTER SET sjis", []string{"'ソ,表'"}},
 	{"TEXT", []string{"REPEAT('x', 65000)", "''"}},
 	{"TINYTEXT", []string{"'t'"}},
 	{"LONGTEXT", []string{"REPEAT('長', 100000)"}},
@@ -84,6 +94,7 @@ var mysqlTypes = []typeCase{
 		`JSON_OBJECT('d', CAST('2024-01-02' AS DATE), 't', CAST('-12:34:56.5' AS TIME(6)), 'dt', CAST('2024-01-02 03:04:05.6' AS DATETIME(6)), 'dec', CAST(12.340 AS DECIMAL(10,3)), 'bin', CAST('abc' AS BINARY), 'neg', CAST(-0.5 AS DECIMAL(40,20)))`,
 		`CONCAT('[', REPEAT('"0123456789", ', 9000), '1]')`, `JSON_OBJECT(REPEAT('k', 300), REPEAT('v', 70000))`,
 	}},
+	{"VARCHAR(40) CHARACTER SET gb18030", []string{"'中文丂€é\U0001F986\U00020000'", "'䶵'", "_gb18030 x'8130813090308130'"}},
 	{"VECTOR(3)", []string{"TO_VECTOR('[1,2.5,-3]')"}},
 }
 
@@ -97,7 +108,14 @@ var mariadbTypes = []typeCase{
 
 // Every value arrives the same by the copy and by the stream, and as the source prints it.
 func TestEveryTypeBothWays(t *testing.T) {
-	for flavor, extra := range map[mysqltest.Flavor][]typeCase{mysqltest.MySQL: mysqlTypes, mysqltest.MariaDB: mariadbTypes} {
+	var page []string
+	for _, kind := range []struct {
+		flavor mysqltest.Flavor
+		title  string
+		extra  []typeCase
+	}{{mysqltest.MySQL, "MySQL 9.7", mysqlTypes}, {mysqltest.MariaDB, "MariaDB 10.11", mariadbTypes}} {
+		flavor, extra := kind.flavor, kind.extra
+		page = append(page, "\n## "+kind.title+"\n\n| declared as | frame | DuckDB | JSON | an example, as text |\n|---|---|---|---|---|\n")
 		t.Run(string(flavor), func(t *testing.T) {
 			r := newRig(t, flavor)
 			cases := append(append([]typeCase{}, commonTypes...), extra...)
@@ -118,7 +136,9 @@ func TestEveryTypeBothWays(t *testing.T) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			for i, c := range cases {
-				rows := r.model.tables[fmt.Sprintf("t%d", i)].rows
+				table := r.model.tables[fmt.Sprintf("t%d", i)]
+				rows := table.rows
+				page = append(page, typeRow(c, table.definition.GetColumns()[1], rows["0"][0]["v"])+"\n")
 				for n, v := range append(c.values, "NULL") {
 					a, b := rows[fmt.Sprint(n)][0]["v"], rows[fmt.Sprint(1000+n)][0]["v"]
 					if a != b {
@@ -130,5 +150,8 @@ func TestEveryTypeBothWays(t *testing.T) {
 				}
 			}
 		})
+	}
+	if !t.Failed() {
+		checkTypesPage(t, page)
 	}
 }

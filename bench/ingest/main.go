@@ -1,0 +1,73 @@
+// Command ingest measures the ingest binary alone: how fast it takes a prepared backlog of row changes from the
+// binlog to JetStream's acknowledgements, beside what reading the same binlog costs without doing anything, and how
+// fast it copies a table.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/chittihq/duckling/bench/internal/report"
+)
+
+func main() {
+	changes := flag.Int("changes", 2_000_000, "row changes in the backlog of 1000-row transactions")
+	singly := flag.Int("singly", 2_000_000, "row changes in the backlog of single-row transactions, which take the longest to prepare")
+	program := flag.String("mysqlbinlog", "mysqlbinlog", "MySQL's program of that name; MariaDB's does not read MySQL 9's files")
+	flag.Parse()
+	if err := run(context.Background(), *program, *changes, *singly); err != nil {
+		fmt.Fprintln(os.Stderr, "ingest:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, program string, changes, singly int) error {
+	page := report.New("ingest", "The ingest binary from its first message to JetStream's acknowledgement of the last one. "+
+		"Stream: a backlog of row changes, in transactions of 1000 rows and of one row, beside (a) go-mysql's BinlogSyncer, whose events are thrown away, "+
+		"and (b) mysqlbinlog writing the same files to /dev/null, where it names the rows events without decoding their rows. Copy: a table, beside `SELECT *` read and dropped by a Go client. "+
+		"CPU is the ingest process's own.")
+	header := []string{"what", "rows", "seconds", "rows/s", "of the floor", "CPU s", "rows per CPU s", "peak RSS MB"}
+	for _, backlog := range []struct {
+		name    string
+		changes int
+		rows    int
+	}{{"1000-row transactions", changes, 1000}, {"single-row transactions", singly, 1}} {
+		rows, err := measureStream(ctx, program, backlog.changes, backlog.rows)
+		if err != nil {
+			return err
+		}
+		page.Line("Stream, %s:", backlog.name)
+		page.Table(header, rows...)
+		if err := page.Save(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measured is one line of the table.
+type measured struct {
+	name string
+	rows int
+	took time.Duration
+	cpu  time.Duration // zero: not told
+	rss  int           // MB
+}
+
+func (m measured) rate() float64 { return float64(m.rows) / m.took.Seconds() }
+
+func (m measured) cells(floor measured) []string {
+	cells := []string{
+		m.name, fmt.Sprint(m.rows), fmt.Sprintf("%.2f", m.took.Seconds()), fmt.Sprintf("%.0f", m.rate()),
+		fmt.Sprintf("%.0f %%", 100*m.rate()/floor.rate()), "", "", "",
+	}
+	if m.cpu > 0 {
+		cells[5] = fmt.Sprintf("%.2f", m.cpu.Seconds())
+		cells[6] = fmt.Sprintf("%.0f", float64(m.rows)/m.cpu.Seconds())
+		cells[7] = fmt.Sprint(m.rss)
+	}
+	return cells
+}
