@@ -32,7 +32,8 @@ func Write(dir string) (string, error) {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return "", fmt.Errorf("removing the former companion database: %w", err)
 	}
-	db, err := duck.Open(path, duck.Options{Config: []duck.Setting{{Name: "threads", Value: "1"}}})
+	// An instance of its own in memory, because only ATTACH can ask for the file format that keeps macros with types.
+	db, err := duck.Open("", duck.Options{Config: []duck.Setting{{Name: "threads", Value: "1"}}})
 	if err != nil {
 		return "", fmt.Errorf("creating companion database: %w", err)
 	}
@@ -42,7 +43,8 @@ func Write(dir string) (string, error) {
 		return "", fmt.Errorf("creating companion database: %w", err)
 	}
 	defer conn.Close()
-	for _, sql := range []string{macros, views, "CHECKPOINT"} {
+	attach := fmt.Sprintf("ATTACH %s AS %s (STORAGE_VERSION 'v1.4.0')", duck.Literal(path), Name)
+	for _, sql := range []string{attach, "USE " + Name, macros, views, "CHECKPOINT " + Name} {
 		if err := conn.Exec(sql); err != nil {
 			return "", fmt.Errorf("filling companion database: %w", err)
 		}
@@ -50,9 +52,12 @@ func Write(dir string) (string, error) {
 	return path, nil
 }
 
-var macroName = regexp.MustCompile(`(?m)^CREATE MACRO (\w+)\(`)
+// SchemaMySQL holds the macros that only the translator calls.
+const SchemaMySQL = Name + ".mysql"
 
-// Macros are the names of the functions that the companion defines, in lower case.
+var macroName = regexp.MustCompile(`(?m)^CREATE MACRO (?:mysql\.)?"?([^\s"(]+)"?\(`)
+
+// Macros are the names of the functions and operators that the companion defines, in lower case, without their schema.
 func Macros() []string {
 	var names []string
 	for _, m := range macroName.FindAllStringSubmatch(macros, -1) {

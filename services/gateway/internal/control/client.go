@@ -71,6 +71,9 @@ func (c *Client) Run(ctx context.Context) error {
 	return nil
 }
 
+// Bus is the connection to NATS, or nil while there is none.
+func (c *Client) Bus() *bus.Bus { return c.bus.Load() }
+
 // Ask sends a command and returns the answer's JSON. It returns ErrUnavailable when the
 // service cannot be reached, and a *bus.ControlError when the service refused.
 func (c *Client) Ask(ctx context.Context, service Service, database string, command Command) (json.RawMessage, error) {

@@ -18,7 +18,7 @@ func TestAsk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nats.Stop() //nolint:errcheck // the test is over
+	defer nats.Stop()
 	client := control.New(nats.ClientURL(), log)
 	if _, err := client.Ask(context.Background(), control.Loader, "shop", control.Command{Op: "status"}); !errors.Is(err, control.ErrUnavailable) {
 		t.Errorf("before the connection: %v", err)

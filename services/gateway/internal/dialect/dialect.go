@@ -1,7 +1,11 @@
-// Package dialect turns what MySQL users type into DuckDB's SQL: backticks, bare
-// reserved table names, # comments, \' in strings, LIMIT a, b. It works on
+// Package dialect turns what MySQL users type into DuckDB's SQL: quoting and
+// comments, operators, clauses, and calls of functions that DuckDB has under
+// another name or not at all (the companion database has macros for those). It works on
 // tokens, so that text in strings and comments is never touched, and keeps a map
 // of positions, so that errors point into the text the user sent.
+//
+// What DuckDB takes and gives a meaning keeps that meaning, unless the mode is MySQL.
+// docs/sql-differences.md lists where the two then differ.
 //
 // It decides nothing about safety: the sandbox reads its output.
 package dialect
@@ -20,7 +24,7 @@ type Mode string
 const (
 	// Auto reads "x" as a name and '\' as a string, as DuckDB does, unless only MySQL's reading of the backslash makes sense.
 	Auto Mode = "auto"
-	// MySQL reads "x" as a string and takes backslash escapes.
+	// MySQL reads all as MySQL does: "x" is a string, backslashes escape, || is OR, and functions that both have are MySQL's.
 	MySQL Mode = "mysql"
 	// DuckDB sends the text as it is, except for information_schema.
 	DuckDB Mode = "duckdb"
@@ -30,6 +34,15 @@ const (
 // not by MySQL's, and both readings make sense. Guessing would let text that was escaped for one
 // be read as the other, which is how injections work.
 var ErrAmbiguousBackslash = errors.New(`the text has a \' that MySQL and DuckDB read differently; send parameters, write '' for a quote, or choose the dialect (mysql or duckdb)`)
+
+// UnsupportedError is returned for what MySQL has and the gateway has not.
+type UnsupportedError struct {
+	Reason string
+	// Offset is where in the text it is.
+	Offset int
+}
+
+func (e *UnsupportedError) Error() string { return e.Reason }
 
 // ParseMode returns the mode named s; "" is Auto.
 func ParseMode(s string) (Mode, error) {
@@ -70,14 +83,20 @@ func (t *Translation) Origin(offset int) int {
 	return t.spans[i].in
 }
 
-// Translate reads one statement. The only error is ErrAmbiguousBackslash; what makes no sense is left for DuckDB to refuse.
+// Translate reads one statement. Its errors are ErrAmbiguousBackslash and *UnsupportedError; what makes no sense is left for DuckDB to refuse.
 func Translate(sql string, mode Mode) (*Translation, error) {
 	backslash, err := escapes(sql, mode)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{sql: sql, mode: mode, backslash: backslash, tokens: tokenize(sql, backslash, mode == MySQL)}
+	w := &writer{statement: newStatement(sql, tokenize(sql, backslash, mode == MySQL), mode == MySQL), mode: mode, backslash: backslash}
+	if mode != DuckDB {
+		w.edits = plan(w.statement)
+	}
 	w.run()
+	if w.err != nil {
+		return nil, w.err
+	}
 	if !w.changed {
 		return &Translation{SQL: sql}, nil
 	}
@@ -93,7 +112,7 @@ func escapes(sql string, mode Mode) (bool, error) {
 	if sameTokens(plain, escaped) {
 		return false, nil
 	}
-	switch plainly, escapedly := sensible(sql, plain), sensible(sql, escaped); {
+	switch plainly, escapedly := sensible(plain), sensible(escaped); {
 	case plainly && escapedly:
 		return false, ErrAmbiguousBackslash
 	case escapedly:
@@ -116,7 +135,7 @@ func sameTokens(a, b []token) bool {
 }
 
 // sensible tells whether every string ends, no backslash stands outside of one, and none touches a word, as in 'it\'s'.
-func sensible(sql string, tokens []token) bool {
+func sensible(tokens []token) bool {
 	for i, t := range tokens {
 		if t.kind == unreadable {
 			return false

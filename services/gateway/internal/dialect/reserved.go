@@ -13,6 +13,11 @@ var reserved = set(
 // startsTable are the reserved words with which a table expression can begin.
 var startsTable = set("select", "with", "lateral", "pivot", "pivot_longer", "pivot_wider", "unpivot", "describe", "show", "summarize", "from")
 
+// free are the words that DuckDB does not take as a bare column name and MySQL does; those with which an expression can begin are not among them.
+var free = set("analyse", "any", "anti", "array", "asof", "asymmetric", "at", "authorization", "collation", "concurrently", "deferrable", "do", "end", "freeze", "full", "glob",
+	"ilike", "initially", "lambda", "map", "notnull", "offset", "only", "overlaps", "pivot", "pivot_longer", "pivot_wider", "placing", "positional", "qualify", "returning", "semi",
+	"similar", "some", "struct", "summarize", "symmetric", "tablesample", "unpivot", "variadic", "verbose")
+
 func set(words ...string) map[string]bool {
 	m := make(map[string]bool, len(words))
 	for _, w := range words {

@@ -8,11 +8,11 @@ func (w *writer) show() bool {
 	var words []string
 	var args []token
 	for _, t := range w.tokens {
-		if !significant(t) || t.kind == symbol && w.text(t) == ";" {
+		if !significant(t) || t.kind == symbol && w.sql[t.start:t.end] == ";" {
 			continue
 		}
 		if t.kind == word && len(args) == 0 {
-			words = append(words, strings.ToLower(w.text(t)))
+			words = append(words, strings.ToLower(w.sql[t.start:t.end]))
 			if len(words) > 4 {
 				return false
 			}

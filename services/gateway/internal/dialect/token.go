@@ -9,18 +9,18 @@ import (
 type kind uint8
 
 const (
-	end        kind = iota
-	space           // white space
-	comment         // -- to the end of the line, /* */
-	hash            // # to the end of the line, MySQL's
-	word            // keyword or bare name
-	quoted          // "name"
-	backtick        // `name`
-	str             // 'text', E'text', $$text$$
-	number          // 12, 1.5e3, 0xFF
-	param           // ?, $1, $name
-	symbol          // one byte of anything else
-	unreadable      // a string, name or comment that does not end, or a stray backslash
+	end        kind = iota // nothing, before the first token and after the last
+	space                  // white space
+	comment                // -- to the end of the line, /* */
+	hash                   // # to the end of the line, MySQL's
+	word                   // keyword or bare name
+	quoted                 // "name"
+	backtick               // `name`
+	str                    // 'text', E'text', $$text$$
+	number                 // 12, 1.5e3, 0xFF
+	param                  // ?, $1, $name
+	symbol                 // one byte of anything else
+	unreadable             // a string, name or comment that does not end, or a stray backslash
 )
 
 // token is a stretch of a statement. Tokens follow each other without gaps.
@@ -30,18 +30,19 @@ type token struct {
 }
 
 // tokenize splits sql. With backslash, a backslash in a string takes the next character along, as in MySQL.
-// Nested comments are read as DuckDB reads them.
-func tokenize(sql string, backslash, hashAlways bool) []token {
+// With mysql the text is read by MySQL's rules alone: # always begins a comment, -- only before a space,
+// block comments do not nest, and "x" is a string.
+func tokenize(sql string, backslash, mysql bool) []token {
 	tokens := make([]token, 0, len(sql)/4+4)
 	for at := 0; at < len(sql); {
-		t := next(sql, at, backslash, hashAlways)
+		t := next(sql, at, backslash, mysql)
 		tokens = append(tokens, t)
 		at = t.end
 	}
 	return tokens
 }
 
-func next(sql string, at int, backslash, hashAlways bool) token {
+func next(sql string, at int, backslash, mysql bool) token {
 	c := sql[at]
 	var following byte
 	if at+1 < len(sql) {
@@ -54,18 +55,18 @@ func next(sql string, at int, backslash, hashAlways bool) token {
 			n++
 		}
 		return token{space, at, n}
-	case c == '-' && following == '-':
+	case c == '-' && following == '-' && (!mysql || at+2 == len(sql) || isSpace(sql[at+2])):
 		return token{comment, at, lineEnd(sql, at)}
-	case c == '#' && (hashAlways || !isDigit(following)):
+	case c == '#' && (mysql || !isDigit(following)):
 		return token{hash, at, lineEnd(sql, at)}
 	case c == '/' && following == '*':
-		return blockComment(sql, at)
+		return blockComment(sql, at, !mysql)
 	case c == '\'':
 		return delimited(sql, at, at, '\'', str, backslash)
 	case (c == 'e' || c == 'E') && following == '\'':
 		return delimited(sql, at, at+1, '\'', str, true)
 	case c == '"':
-		return delimited(sql, at, at, '"', quoted, backslash && hashAlways)
+		return delimited(sql, at, at, '"', quoted, backslash && mysql)
 	case c == '`':
 		return delimited(sql, at, at, '`', backtick, false)
 	case c == '$':
@@ -102,11 +103,11 @@ func lineEnd(sql string, at int) int {
 	return len(sql)
 }
 
-func blockComment(sql string, at int) token {
+func blockComment(sql string, at int, nests bool) token {
 	depth := 0
 	for n := at; n+1 < len(sql); {
 		switch {
-		case sql[n] == '/' && sql[n+1] == '*':
+		case sql[n] == '/' && sql[n+1] == '*' && (nests || depth == 0):
 			depth++
 			n += 2
 		case sql[n] == '*' && sql[n+1] == '/':

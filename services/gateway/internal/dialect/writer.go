@@ -2,20 +2,19 @@ package dialect
 
 import "strings"
 
-// writer goes through a statement's tokens once and writes them, changed where DuckDB needs it.
+// writer goes through a statement's tokens and writes them, changed where DuckDB needs it.
 type writer struct {
-	sql       string
+	*statement
 	mode      Mode
 	backslash bool
-	tokens    []token
-	at        int // the token being written
+	edits     edits
 
 	out     strings.Builder
 	spans   []span
 	changed bool
+	err     error // the first
 
-	frames   []frame
-	previous token // the last token that is neither space nor comment
+	frames []frame
 }
 
 // frame is what is known about one level of parentheses.
@@ -31,157 +30,211 @@ func (w *writer) run() {
 	if w.show() {
 		return
 	}
-	for ; w.at < len(w.tokens); w.at++ {
-		t := w.tokens[w.at]
-		w.write(t)
-		if significant(t) {
-			w.previous = t
+	w.emit(part{0, len(w.tokens)})
+}
+
+// emit writes a part of the statement.
+func (w *writer) emit(p part) {
+	for i := p.lo; i < p.hi; {
+		if before := w.edits.before[i]; before != "" {
+			w.insert(i, before)
+		}
+		i = w.write(i)
+		if after := w.edits.after[i-1]; after != "" {
+			w.insert(i-1, after)
 		}
 	}
 }
 
-func significant(t token) bool { return t.kind != space && t.kind != comment && t.kind != hash }
-
-func (w *writer) write(t token) {
+// write writes token i, and more when they are changed together, and returns the index after it.
+func (w *writer) write(i int) int {
+	t := w.tokens[i]
 	switch t.kind {
 	case hash:
 		if w.mode == DuckDB {
 			w.copy(t)
-			return
+			break
 		}
 		w.replace(token{hash, t.start, t.start + 1}, "--")
 		w.copy(token{comment, t.start + 1, t.end})
+	case comment:
+		w.comment(i)
 	case backtick:
-		w.replace(t, quoteName(unquote(w.text(t), '`')))
+		w.quoted(t, quoteName(unquote(w.text(i), '`')))
 	case quoted:
-		if w.mode == MySQL {
-			w.replace(t, quoteText(unescape(w.text(t))))
-			return
+		if w.mysql {
+			w.quoted(t, quoteText(unescape(w.text(i))))
+			break
 		}
+		w.apart(i)
 		w.copy(t)
 	case str:
-		if w.backslash && w.text(t)[0] == '\'' && strings.IndexByte(w.text(t), '\\') >= 0 {
-			w.replace(t, quoteText(unescape(w.text(t))))
-			return
+		if w.backslash && w.text(i)[0] == '\'' && strings.IndexByte(w.text(i), '\\') >= 0 {
+			w.quoted(t, quoteText(unescape(w.text(i))))
+			break
 		}
+		w.apart(i)
 		w.copy(t)
 	case symbol:
-		w.symbol(t)
+		return w.symbolAt(i)
 	case word:
-		w.word(t)
+		return w.wordAt(i)
 	default:
 		w.copy(t)
 	}
+	return i + 1
 }
 
-func (w *writer) symbol(t token) {
-	switch w.sql[t.start] {
+// comment leaves out what DuckDB would read otherwise than MySQL.
+func (w *writer) comment(i int) {
+	text := w.text(i)
+	if !w.mysql || !strings.HasPrefix(text, "/*") {
+		w.copy(w.tokens[i])
+		return
+	}
+	if strings.HasPrefix(text, "/*!") || strings.HasPrefix(text, "/*M!") {
+		w.fail(i, "a comment that MySQL runs (/*! */) is not supported; write what is in it without the comment")
+	}
+	if strings.Contains(text[2:], "/*") {
+		w.replace(w.tokens[i], " ")
+		return
+	}
+	w.copy(w.tokens[i])
+}
+
+func (w *writer) symbolAt(i int) int {
+	switch w.sql[w.tokens[i].start] {
 	case '(':
-		w.frames = append(w.frames, frame{query: w.opensQuery()})
+		w.frames = append(w.frames, frame{query: w.opensQuery(i)})
 	case ')':
 		if len(w.frames) > 1 {
 			w.frames = w.frames[:len(w.frames)-1]
 		}
+	default:
+		if w.mode == DuckDB {
+			break
+		}
+		if n := w.operatorAt(i); n > i {
+			return n
+		}
 	}
-	w.copy(t)
+	w.copy(w.tokens[i])
+	return i + 1
 }
 
 // opensQuery tells whether the parenthesis at hand holds a query or a part of FROM, rather than arguments.
-func (w *writer) opensQuery() bool {
-	switch strings.ToLower(w.text(w.peek(1))) {
+func (w *writer) opensQuery(i int) bool {
+	switch w.word(w.next(i)) {
 	case "select", "with", "from", "values":
 		return true
 	}
-	f := w.frames[len(w.frames)-1]
-	return f.from && w.previous.kind == word && (w.is(w.previous, "from") || w.is(w.previous, "join"))
+	p := w.prev(i)
+	return w.frame().from && (w.is(p, "from") || w.is(p, "join"))
 }
 
-func (w *writer) word(t token) {
-	lower := strings.ToLower(w.text(t))
-	f := &w.frames[len(w.frames)-1]
-	if reserved[lower] && w.mode != DuckDB && w.namesTable(t, f) {
-		w.replace(t, quoteName(w.text(t)))
-		return
+func (w *writer) frame() *frame { return &w.frames[len(w.frames)-1] }
+
+func (w *writer) wordAt(i int) int {
+	t, lower, f := w.tokens[i], w.word(i), w.frame()
+	if lower == "information_schema" && w.is(w.next(i), ".") {
+		w.replace(t, informationSchema)
+		return i + 1
 	}
-	switch lower {
-	case "from":
-		f.from = f.query && !w.is(w.previous, "distinct")
-	case "where", "group", "order", "having", "limit", "offset", "window", "qualify", "union", "except", "intersect", "select", "set":
-		f.from = false
-		if lower == "limit" && w.mode != DuckDB && w.limit(t) {
-			return
+	if w.mode == DuckDB {
+		w.copy(t)
+		return i + 1
+	}
+	if reserved[lower] && w.namesTable(i, f) || free[lower] && w.namesColumn(i) {
+		w.replace(t, quoteName(w.text(i)))
+		return i + 1
+	}
+	if w.is(w.prev(i), ".") {
+		w.copy(t)
+		return i + 1
+	}
+	if open, ok := w.call(i); ok {
+		if rewrite := calls[lower]; rewrite != nil {
+			if n := rewrite(w, i, open); n > i {
+				return n
+			}
 		}
-	case "information_schema":
-		if w.is(w.peek(1), ".") {
-			w.replace(t, informationSchema)
-			return
-		}
+	}
+	if n := w.clauseAt(i, lower); n > i {
+		return n
 	}
 	w.copy(t)
+	return i + 1
 }
 
 // informationSchema is where the companion database has its views of the catalog.
 const informationSchema = "companion.information"
 
 // namesTable tells whether the reserved word at hand can only be a table's name.
-func (w *writer) namesTable(t token, f *frame) bool {
-	following := w.peek(1)
-	if w.is(following, ".") && following.start == t.end {
+func (w *writer) namesTable(i int, f *frame) bool {
+	n, p := w.next(i), w.prev(i)
+	if w.is(n, ".") && n == i+1 && !w.is(p, ".") {
 		return true
 	}
-	if !f.from || startsTable[strings.ToLower(w.text(t))] {
+	if !f.from || startsTable[w.word(i)] {
 		return false
 	}
-	return w.is(w.previous, "from") || w.is(w.previous, "join") || w.is(w.previous, ",")
+	return w.is(p, "from") && !w.is(w.prev(p), "distinct") || w.is(p, "join") || w.is(p, ",")
 }
 
-// limit writes LIMIT a, b as OFFSET a LIMIT b, which keeps the order of parameters.
-func (w *writer) limit(t token) bool {
-	offset, comma, count := w.peek(1), w.peek(2), w.peek(3)
-	if !w.is(comma, ",") || !countable(offset) || !countable(count) {
+// namesColumn tells whether a word that DuckDB reserves and MySQL does not stands where only a name can.
+func (w *writer) namesColumn(i int) bool {
+	if !w.due(i) || w.is(w.prev(i), ".") || w.frame().query && w.is(w.prev(i), "from") {
 		return false
 	}
-	w.replace(t, "OFFSET")
-	for w.at++; w.tokens[w.at] != comma; w.at++ {
-		w.write(w.tokens[w.at])
+	switch n := w.next(i); w.at(n).kind {
+	case end:
+		return true
+	case symbol:
+		return !w.is(n, "(") && !w.is(n, "[") && !w.is(n, "{")
+	case word:
+		return follows[w.word(n)]
 	}
-	w.replace(comma, " LIMIT ")
-	w.previous = comma
-	return true
+	return false
 }
 
-func countable(t token) bool { return t.kind == number || t.kind == param }
-
-func (w *writer) text(t token) string { return w.sql[t.start:t.end] }
-
-// is compares a token with a lower-case word or a symbol.
-func (w *writer) is(t token, lower string) bool {
-	return (t.kind == word || t.kind == symbol) && strings.EqualFold(w.text(t), lower)
-}
-
-// peek returns the n-th significant token after the one being written, or one of kind end.
-func (w *writer) peek(n int) token {
-	for i := w.at + 1; i < len(w.tokens); i++ {
-		if significant(w.tokens[i]) {
-			if n--; n == 0 {
-				return w.tokens[i]
-			}
-		}
-	}
-	return token{end, len(w.sql), len(w.sql)}
+// insert adds text that stands for nothing in the statement but belongs to token i.
+func (w *writer) insert(i int, text string) {
+	t := w.at(i)
+	w.replace(token{t.kind, t.start, t.start}, text)
 }
 
 func (w *writer) copy(t token) {
 	if n := len(w.spans); n == 0 || !w.spans[n-1].copied {
 		w.spans = append(w.spans, span{out: w.out.Len(), in: t.start, copied: true})
 	}
-	w.out.WriteString(w.text(t))
+	w.out.WriteString(w.sql[t.start:t.end])
 }
 
 func (w *writer) replace(t token, with string) {
 	w.changed = true
 	w.spans = append(w.spans, span{out: w.out.Len(), in: t.start})
 	w.out.WriteString(with)
+}
+
+// quoted is replace for what has quotes: beside others of the kind, or after a letter, they would mean something else.
+func (w *writer) quoted(t token, with string) {
+	if out := w.out.String(); out != "" && (out[len(out)-1] == with[0] || isWordPart(out[len(out)-1])) {
+		with = " " + with
+	}
+	w.replace(t, with)
+}
+
+// apart keeps a string or name that is copied from growing together with a changed one before it.
+func (w *writer) apart(i int) {
+	if out := w.out.String(); out != "" && out[len(out)-1] == w.text(i)[0] {
+		w.insert(i, " ")
+	}
+}
+
+func (w *writer) fail(i int, reason string) {
+	if w.err == nil {
+		w.err = &UnsupportedError{Reason: reason, Offset: w.at(i).start}
+	}
 }
 
 // unquote returns what a quoted name or string without backslashes stands for.

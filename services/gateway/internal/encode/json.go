@@ -1,6 +1,6 @@
-// Package encode writes results as JSON, straight from DuckDB's vectors.
+// Package encode writes results as JSON, CSV, Arrow and Parquet, straight from DuckDB's vectors. See NewWriter for the formats.
 //
-// The rules, by type:
+// The rules of JSON, by type:
 //
 //	BOOLEAN                       true, false
 //	integers                      a number from -(2^53-1) to 2^53-1, else a string (Numbers)
@@ -10,14 +10,23 @@
 //	JSON                          its text as a string, or nested as it is (JSON)
 //	BLOB, GEOMETRY                base64 (standard alphabet, padded)
 //	DATE                          "2025-01-31"
-//	TIMESTAMP*                    "2025-01-31T10:00:00", with 3, 6 or 9 digits of fraction where there is one (Times)
-//	TIMESTAMP WITH TIME ZONE      the same in UTC, with Z (iso) or +00 (sql)
+//	TIMESTAMP*                    "2025-01-31 10:00:00", with 3, 6 or 9 digits of fraction where there is one (Times)
+//	TIMESTAMP WITH TIME ZONE      the same in UTC, with +00 (sql) or Z (iso)
 //	TIME, TIME WITH TIME ZONE     "10:00:00", with the fraction as above, and "+02:00"
 //	INTERVAL                      "[-]HH:MM:SS" when it has neither months nor days, as a MySQL TIME has, else as "1 year 2 days 10:00:00"
 //	LIST, ARRAY                   an array
 //	STRUCT                        an object
 //	MAP                           an object with its keys as text
 //	UNION                         the value of the member that is set
+//	VARIANT                       refused: it must be cast
+//
+// CSV has the same without quotes around them, numbers always as digits, NaN, Infinity and -Infinity as such, and nested values as
+// JSON text.
+//
+// Arrow and Parquet keep the types. What they do not have goes as follows: HUGEINT and UHUGEINT are decimals of 38 digits and one with 39
+// is an error; BIGNUM, BIT, UUID, TIME WITH TIME ZONE and ENUM are text; UNION is the text of its JSON; GEOMETRY is its well-known
+// binary; an INTERVAL is months, days and nanoseconds in Arrow and text in Parquet; TIMESTAMP_S has milliseconds, and an ARRAY any length,
+// in Parquet. The metadata duckling.type of an Arrow field has DuckDB's own type.
 package encode
 
 import (
@@ -45,8 +54,8 @@ type Times string
 
 // The modes of Times.
 const (
-	TimesISO Times = "iso" // 2025-01-31T10:00:00
 	TimesSQL Times = "sql" // 2025-01-31 10:00:00
+	TimesISO Times = "iso" // 2025-01-31T10:00:00
 )
 
 // JSONMode says how a column of type JSON is written.
@@ -58,11 +67,11 @@ const (
 	JSONValue JSONMode = "value"
 )
 
-// Options are a client's choices. The zero value is auto, iso, text.
+// Options are a client's choices. The zero value is auto, sql, text.
 type Options struct {
-	Numbers Numbers
-	Times   Times
-	JSON    JSONMode
+	Numbers Numbers  // numberMode
+	Times   Times    // dateMode
+	JSON    JSONMode // jsonMode
 }
 
 // Validate reports a mode that does not exist.
@@ -70,12 +79,12 @@ func (o Options) Validate() error {
 	switch o.Numbers {
 	case "", NumbersAuto, NumbersNumber, NumbersString:
 	default:
-		return fmt.Errorf("numbers is %q; it can be auto, number or string", string(o.Numbers))
+		return fmt.Errorf("numberMode is %q; it can be auto, number or string", string(o.Numbers))
 	}
 	switch o.Times {
 	case "", TimesISO, TimesSQL:
 	default:
-		return fmt.Errorf("times is %q; it can be iso or sql", string(o.Times))
+		return fmt.Errorf("dateMode is %q; it can be sql or iso", string(o.Times))
 	}
 	switch o.JSON {
 	case "", JSONText, JSONValue:
@@ -158,10 +167,40 @@ func (e *JSON) AppendRows(dst []byte, chunk *duck.Chunk) []byte {
 	return dst
 }
 
+// AppendLines appends the chunk's rows as objects, each on a line.
+func (e *JSON) AppendLines(dst []byte, chunk *duck.Chunk) []byte {
+	for i, c := range e.columns {
+		c.bind(chunk.Column(i))
+	}
+	for row := range chunk.Rows() {
+		dst = append(e.appendRow(dst, row), '\n')
+	}
+	return dst
+}
+
 func (e *JSON) appendRow(dst []byte, row int) []byte {
 	for i, c := range e.columns {
 		dst = append(dst, e.keys[i]...)
 		dst = c.append(dst, row)
 	}
 	return append(dst, '}')
+}
+
+// AppendSome appends the chunk's rows from first on, separated by commas: at least one, at most the given number of them, and none
+// after dst has become as long as size. It returns the row to go on with.
+func (e *JSON) AppendSome(dst []byte, chunk *duck.Chunk, first, most, size int) (out []byte, next int) {
+	for i, c := range e.columns {
+		c.bind(chunk.Column(i))
+	}
+	last := min(chunk.Rows(), first+most)
+	for row := first; row < last; row++ {
+		if row > first {
+			if len(dst) >= size {
+				return dst, row
+			}
+			dst = append(dst, ',')
+		}
+		dst = e.appendRow(dst, row)
+	}
+	return dst, last
 }

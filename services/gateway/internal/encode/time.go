@@ -91,9 +91,9 @@ func writeTimestamp(c *column, dst []byte, i int) []byte {
 	seconds, fraction := floorDivide(v, perSecond)
 	days, second := floorDivide(seconds, secondsPerDay)
 	dst = appendDate(dst, days)
-	separator, zone := byte('T'), "Z"
-	if c.options.Times == TimesSQL {
-		separator, zone = ' ', "+00"
+	separator, zone := byte(' '), "+00"
+	if c.options.Times == TimesISO {
+		separator, zone = 'T', "Z"
 	}
 	dst = append(dst, separator)
 	dst = appendClock(dst, second, fraction*(nanosPerSecond/perSecond))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chittihq/duckling/pkg/config"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/ws"
 )
 
 // Config are the gateway's settings.
@@ -30,6 +31,24 @@ type Config struct {
 	MaxRows       int           `env:"MAX_RESULT_ROWS" envDefault:"1000000"`
 	MaxBytes      config.Bytes  `env:"MAX_RESULT_BYTES" envDefault:"256MiB"`
 
+	// QueryGrace is how long a statement that was told to stop may take for it before its engine is given up, and
+	// MaxStuck how many such statements there may be before the process ends, to be started anew.
+	QueryGrace time.Duration `env:"QUERY_GRACE" envDefault:"5s"`
+	MaxStuck   int           `env:"MAX_STUCK_QUERIES" envDefault:"4"`
+	// ResultCache is how many bytes of results are kept; 0 keeps none.
+	ResultCache config.Bytes `env:"RESULT_CACHE_BYTES" envDefault:"64MiB"`
+	// SlowQuery is how long a statement takes that is logged; 0 logs none. AccessLog logs all.
+	SlowQuery time.Duration `env:"SLOW_QUERY" envDefault:"1s"`
+	AccessLog bool          `env:"ACCESS_LOG"`
+
+	// MaxConnections is how many WebSocket connections may be open; AuthTimeout how long each may take for its key.
+	MaxConnections int           `env:"MAX_CONNECTIONS" envDefault:"5000"`
+	AuthTimeout    time.Duration `env:"AUTH_TIMEOUT" envDefault:"30s"`
+	// SendBuffer is how many bytes may wait for a client that does not read them.
+	SendBuffer config.Bytes `env:"WS_SEND_BUFFER" envDefault:"64MiB"`
+	// StreamTimeout is how long a stream waits for credit.
+	StreamTimeout time.Duration `env:"STREAM_TIMEOUT" envDefault:"60s"`
+
 	// MemoryLimit is what DuckDB may use for each open generation; empty means DuckDB's own default, 80 % of the machine.
 	MemoryLimit string `env:"DUCKDB_MEMORY_LIMIT"`
 	// Threads is how many threads run queries; 0 means one for each core.
@@ -37,6 +56,9 @@ type Config struct {
 	// TempDir is where DuckDB spills to, at most MaxTemp; empty means the system's. It must be writable and outside of DataDir.
 	TempDir string       `env:"DUCKDB_TEMP_DIR"`
 	MaxTemp config.Bytes `env:"DUCKDB_MAX_TEMP" envDefault:"10GiB"`
+
+	Access Access
+	Jobs   Jobs
 }
 
 // Problems implements config.Checker.
@@ -54,7 +76,17 @@ func (c *Config) Problems() []string {
 	complain(c.MaxQueue < 0, "QUERY_QUEUE_MAX must not be negative")
 	complain(c.MaxRows <= 0, "MAX_RESULT_ROWS must be positive")
 	complain(c.MaxBytes <= 0, "MAX_RESULT_BYTES must be positive")
+	complain(c.QueryGrace <= 0, "QUERY_GRACE must be positive, as 5s")
+	complain(c.MaxStuck < 0, "MAX_STUCK_QUERIES must not be negative")
+	complain(c.ResultCache < 0, "RESULT_CACHE_BYTES must not be negative; 0 keeps no results")
+	complain(c.SlowQuery < 0, "SLOW_QUERY must not be negative; 0 logs no slow queries")
+	complain(c.MaxConnections <= 0, "MAX_CONNECTIONS must be positive")
+	complain(c.AuthTimeout <= 0, "AUTH_TIMEOUT must be positive, as 30s")
+	complain(c.SendBuffer <= 0, "WS_SEND_BUFFER must be positive")
+	complain(c.StreamTimeout <= 0, "STREAM_TIMEOUT must be positive, as 60s")
 	complain(c.Threads < 0, "DUCKDB_THREADS must not be negative")
+	c.Access.problems(complain)
+	c.Jobs.problems(complain)
 	return problems
 }
 
@@ -63,7 +95,17 @@ func (c *Config) limits() query.Limits {
 	if concurrent == 0 {
 		concurrent = max(8, 4*runtime.GOMAXPROCS(0))
 	}
-	return query.Limits{Timeout: c.QueryTimeout, Concurrent: concurrent, Queue: c.MaxQueue, Rows: c.MaxRows, Bytes: int(c.MaxBytes)}
+	return query.Limits{
+		Timeout: c.QueryTimeout, Grace: c.QueryGrace, Stuck: c.MaxStuck, Concurrent: concurrent, Queue: c.MaxQueue,
+		Rows: c.MaxRows, Bytes: int(c.MaxBytes), Cache: int(c.ResultCache), Slow: c.SlowQuery, Log: c.AccessLog,
+	}
+}
+
+func (c *Config) wsLimits() ws.Limits {
+	return ws.Limits{
+		Connections: c.MaxConnections, Auth: c.AuthTimeout, SendBytes: int(c.SendBuffer), Send: 30 * time.Second, Credit: c.StreamTimeout,
+		Ping: 30 * time.Second, Requests: 1000, Streams: 32, Subscriptions: 200, Statements: 1000, Bytes: int(c.MaxBytes),
+	}
 }
 
 // tempDir makes a directory of this process's own for the companion database and what DuckDB spills.

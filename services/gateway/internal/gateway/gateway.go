@@ -16,6 +16,7 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/auth"
 	"github.com/chittihq/duckling/services/gateway/internal/companion"
 	"github.com/chittihq/duckling/services/gateway/internal/control"
+	"github.com/chittihq/duckling/services/gateway/internal/jobs"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
 	"github.com/chittihq/duckling/services/gateway/internal/reader"
 	"github.com/chittihq/duckling/services/gateway/internal/rest"
@@ -29,7 +30,7 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }() // what stays behind is in the system's temporary directory
 	companionPath, err := companion.Write(temp)
 	if err != nil {
 		return err
@@ -42,14 +43,27 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 
 	engine := &reader.Engine{Companion: companionPath, TempDir: temp, MaxTemp: c.MaxTemp.String(), MemoryLimit: c.MemoryLimit, Threads: c.Threads}
 	databases := reader.NewSet(c.DataDir, engine, env.Health, reader.NewMetrics(env.Metrics), env.Log)
-	queries := query.New(databases, checker, c.limits(), query.NewMetrics(env.Metrics))
+	volatile, err := query.ReadVolatile(companionPath)
+	if err != nil {
+		return err
+	}
+	queries := query.New(databases, checker, volatile, c.limits(), query.NewMetrics(env.Metrics), env.Log)
 	asking := control.New(c.NATSURL.Reveal(), env.Log)
-	key := auth.NewKey(c.APIKey.Reveal())
-	sockets := ws.New(queries, databases, key, daemon.Version, env.Metrics, env.Log)
+	keys := c.Access.keys(c.NATSURL != "", asking.Bus, env.Log)
+	tokens, err := c.Access.tokens()
+	if err != nil {
+		return err
+	}
+	who := auth.New(c.APIKey.Reveal(), keys, tokens)
+	reports := jobs.New(queries, c.Jobs.limits(temp), jobs.NewMetrics(env.Metrics), env.Log)
+	sockets := ws.New(queries, who, c.wsLimits(), daemon.Version, ws.NewMetrics(env.Metrics), env.Log)
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return fmt.Errorf("listening (PORT): %w", err)
+	}
+	if listener, err = c.Access.secure(listener); err != nil {
+		return err
 	}
 	if err := c.announce(listener.Addr()); err != nil {
 		listener.Close()
@@ -60,13 +74,23 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	lasting, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
 	app := (&rest.Server{
-		Queries: queries, Databases: databases, Key: key, Control: asking, Metrics: env.Metrics,
-		Version: daemon.Version, Started: time.Now(), Log: env.Log,
+		Queries: queries, Databases: databases, Auth: who, Keys: keys, Jobs: reports, Control: asking, Gatherer: env.Metrics, Metrics: rest.NewMetrics(env.Metrics),
+		Origins: c.Access.CORSOrigins, SendTimeout: c.StreamTimeout, Version: daemon.Version, Started: time.Now(), Log: env.Log,
 	}).App(ctx)
 	sockets.Register(app)
 
 	group.Go(func() error { return databases.Run(lasting) })
 	group.Go(func() error { return asking.Run(lasting) })
+	group.Go(func() error { return keys.Run(lasting) })
+	group.Go(func() error { return reports.Run(ctx) })
+	stuck := make(chan error, 1)
+	group.Go(func() error {
+		err := queries.Run(lasting)
+		if err != nil {
+			stuck <- err
+		}
+		return err
+	})
 	group.Go(func() error { return serve(app, listener) })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -75,7 +99,15 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 		return shutdown(app)
 	})
 	env.Log.Info("gateway listens", "address", listener.Addr().String())
-	return group.Wait()
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case err := <-stuck:
+		// The statements that cannot be stopped keep their databases open, so there is nothing to wait for.
+		return err
+	}
 }
 
 func serve(app *fiber.App, listener net.Listener) error {

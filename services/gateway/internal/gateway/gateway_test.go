@@ -31,6 +31,11 @@ type server struct {
 // start runs the gateway on a data directory until the test ends or stop is called.
 func start(t *testing.T, data string, change ...func(*Config)) *server {
 	t.Helper()
+	return startLogging(t, data, slog.New(slog.DiscardHandler), change...)
+}
+
+func startLogging(t *testing.T, data string, log *slog.Logger, change ...func(*Config)) *server {
+	t.Helper()
 	c := &Config{AddrFile: filepath.Join(t.TempDir(), "addr")}
 	t.Setenv("DUCKLING_API_KEY", key)
 	if err := config.Load(c); err != nil {
@@ -42,7 +47,7 @@ func start(t *testing.T, data string, change ...func(*Config)) *server {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	env := &daemon.Env{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Health: daemon.NewHealth(), Out: io.Discard}
+	env := &daemon.Env{Log: log, Metrics: prometheus.NewRegistry(), Health: daemon.NewHealth(), Out: io.Discard}
 	go func() { ended <- c.Run(ctx, env) }()
 	stopped := false
 	s := &server{t: t, stop: func() {
@@ -67,11 +72,16 @@ func start(t *testing.T, data string, change ...func(*Config)) *server {
 // shop starts a gateway that serves the guide's tables.
 func shop(t *testing.T, change ...func(*Config)) *server {
 	t.Helper()
+	return shopLogging(t, slog.New(slog.DiscardHandler), change...)
+}
+
+func shopLogging(t *testing.T, log *slog.Logger, change ...func(*Config)) *server {
+	t.Helper()
 	data := t.TempDir()
 	p := gentest.New(t, data, "default")
 	p.Shop()
 	p.Publish()
-	s := start(t, data, change...)
+	s := startLogging(t, data, log, change...)
 	gentest.Eventually(t, func() bool { status, _ := s.get("/health/ready"); return status == http.StatusOK })
 	return s
 }
@@ -118,19 +128,19 @@ func TestREST(t *testing.T) {
 		{"POST", "/api/query", `{"sql":"SELECT 1 AS a","database":"duckdb"}`, 200, `[{"a":1}]`},
 		{"POST", "/api/query", `{"sql":"SELECT ? AS a, ? AS b, ? AS c, ? AS d, ? AS e","params":[1,"x",null,true,1.5]}`, 200, `[{"a":1,"b":"x","c":null,"d":true,"e":1.5}]`},
 		{"POST", "/api/query", `{"sql":"SELECT id FROM User WHERE id IN (SELECT unnest(?)) ORDER BY id","params":[[3,1]]}`, 200, `[{"id":1},{"id":3}]`},
-		{"POST", "/api/query", `{"sql":"SELECT 9223372036854775807 AS a, TIMESTAMP '2025-01-01' AS t","numbers":"number","times":"sql"}`, 200, `[{"a":9223372036854775807,"t":"2025-01-01 00:00:00"}]`},
+		{"POST", "/api/query", `{"sql":"SELECT 9223372036854775807 AS a, TIMESTAMP '2025-01-01' AS t","numberMode":"number","dateMode":"sql"}`, 200, `[{"a":9223372036854775807,"t":"2025-01-01 00:00:00"}]`},
 		{"POST", "/api/query", `{"sql":"SELECT \"it's\" AS a","dialect":"mysql"}`, 200, `[{"a":"it's"}]`},
-		{"POST", "/api/query", `{"sql":"SELECT nope FROM User"}`, 400, `"code":"unknown_name","line":1,"column":8}`},
-		{"POST", "/api/query", `{"sql":"DELETE FROM User"}`, 403, `"code":"not_allowed"`},
-		{"POST", "/api/query", `{"sql":"SELECT 1","times":"unix"}`, 400, `"code":"invalid_request"`},
-		{"POST", "/api/query", `{"sql":"SELECT ?","params":[{"a":1}]}`, 400, `"code":"invalid_params"`},
+		{"POST", "/api/query", `{"sql":"SELECT nope FROM User"}`, 404, `"code":"NOT_FOUND","retryable":false,"position":7`},
+		{"POST", "/api/query", `{"sql":"DELETE FROM User"}`, 403, `"code":"SQL_FORBIDDEN"`},
+		{"POST", "/api/query", `{"sql":"SELECT 1","dateMode":"unix"}`, 400, `"code":"BAD_REQUEST"`},
+		{"POST", "/api/query", `{"sql":"SELECT ?","params":[{"a":1}]}`, 400, `"code":"SQL_PARAMS"`},
 		{"POST", "/api/query", `{"sql":""}`, 400, `SQL query is required`},
-		{"POST", "/api/query", `not json`, 400, `"code":"invalid_request"`},
+		{"POST", "/api/query", `not json`, 400, `"code":"BAD_REQUEST"`},
 		{"POST", "/api/query", `{"sql":"SELECT 1","database":"other"}`, 404, `Database 'other' not found. Available databases: default`},
-		{"GET", "/api/tables?db=other", "", 404, `"code":"unknown_database"`},
+		{"GET", "/api/tables?db=other", "", 404, `"code":"DATABASE_NOT_FOUND"`},
 		{"GET", "/api/tables", "", 200, `["Order","OrderItem","Product","User"]`},
 		{"GET", "/api/tables/Order/schema", "", 200, `{"columns":[{"column_name":"id","column_type":"INTEGER","null":"NO","key":null,"default_value":null,"extra":null},`},
-		{"GET", "/api/tables/Order/data?limit=2&offset=1", "", 200, `[{"id":2,"userId":15,"total":2.25,"status":"sent","createdAt":"2025-01-03T12:00:00"},{`},
+		{"GET", "/api/tables/Order/data?limit=2&offset=1", "", 200, `[{"id":2,"userId":15,"total":2.25,"status":"sent","createdAt":"2025-01-03 12:00:00"},{`},
 		{"GET", "/api/tables/order/count", "", 200, `{"count":1000}`},
 		{"GET", "/api/tables/Nope/count", "", 404, `table 'Nope' does not exist`},
 		{"GET", "/api/tables/__duckling_shadow/data", "", 404, `does not exist`},
@@ -141,9 +151,9 @@ func TestREST(t *testing.T) {
 		{"GET", "/metrics", "", 200, `duckling_gateway_open_generations 1`},
 		{"GET", "/sync/status", "", 503, `NATS_URL is not set for the gateway`},
 		{"GET", "/cdc/status", "", 503, `NATS_URL is not set for the gateway`},
-		{"POST", "/sync/full", "", 503, `"code":"not_ready"`},
-		{"POST", "/sync/table/Order", "", 503, `"code":"not_ready"`},
-		{"GET", "/nowhere", "", 404, `"code":"invalid_request"`},
+		{"POST", "/sync/full", "", 503, `"code":"UNAVAILABLE"`},
+		{"POST", "/sync/table/Order", "", 503, `"code":"UNAVAILABLE"`},
+		{"GET", "/nowhere", "", 404, `"code":"NOT_FOUND"`},
 	} {
 		status, body := s.do(c.method, c.path, c.body)
 		if status != c.status || !strings.Contains(body, c.want) {
@@ -237,7 +247,7 @@ func TestStopEndsRunningQueries(t *testing.T) {
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
-	if body := <-answered; !strings.Contains(body, `"code":"cancelled"`) {
+	if body := <-answered; !strings.Contains(body, `"code":"CANCELLED"`) {
 		t.Errorf("got %s", body)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/chittihq/duckling/pkg/daemon"
 	"github.com/chittihq/duckling/services/gateway/internal/companion"
@@ -16,13 +17,16 @@ import (
 )
 
 // Limits are generous ones, for tests that are not about them.
-var Limits = query.Limits{Timeout: time.Minute, Concurrent: 8, Queue: 1000, Rows: 1e6, Bytes: 256 << 20}
+var Limits = query.Limits{Timeout: time.Minute, Grace: 10 * time.Second, Stuck: 4, Concurrent: 8, Queue: 1000, Rows: 1e6, Bytes: 256 << 20}
 
 // Gateway is what serves queries, without a network.
 type Gateway struct {
 	Databases *reader.Set
 	Queries   *query.Service
 	Registry  *prometheus.Registry
+	// Ended has the reason when serving ended before the test did. It fails the test, unless MayEnd says otherwise.
+	Ended  chan error
+	MayEnd func(error) bool
 }
 
 // Serve runs the query side of the gateway on a data directory until the test ends.
@@ -41,19 +45,29 @@ func Serve(t testing.TB, data string, limits query.Limits) *Gateway {
 	engine := &reader.Engine{Companion: path, TempDir: temp, MaxTemp: "1GB", MemoryLimit: "1GB", Threads: 2}
 	databases := reader.NewSet(data, engine, daemon.NewHealth(), reader.NewMetrics(registry), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- databases.Run(ctx) }()
+	volatile, err := query.ReadVolatile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries := query.New(databases, checker, volatile, limits, query.NewMetrics(registry), slog.New(slog.DiscardHandler))
+	g := &Gateway{Databases: databases, Registry: registry, Queries: queries, Ended: make(chan error, 1)}
+	group := new(errgroup.Group)
+	group.Go(func() error { return databases.Run(ctx) })
+	group.Go(func() error {
+		err := queries.Run(ctx)
+		if err != nil {
+			g.Ended <- err
+		}
+		return err
+	})
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := group.Wait(); err != nil && (g.MayEnd == nil || !g.MayEnd(err)) {
 			t.Error(err)
 		}
 		checker.Close()
 	})
-	return &Gateway{
-		Databases: databases, Registry: registry,
-		Queries: query.New(databases, checker, limits, query.NewMetrics(registry)),
-	}
+	return g
 }
 
 // Await waits until the database serves generation n or a newer one.

@@ -11,16 +11,21 @@ type Freshness struct {
 	Database   string              `json:"database"`
 	Generation uint64              `json:"generation"`
 	Position   generation.Position `json:"position"`
-	// AsOf is the time, by the source's clock, up to which the answer holds all that was committed.
-	AsOf time.Time `json:"asOf"`
-	// LagMs is how long ago that was, in milliseconds.
+	// AsOf is when the source committed the newest transaction in the answer, by its own clock; nil before the first one.
+	AsOf *time.Time `json:"asOf"`
+	// LagMs is how long ago the answer held all that was committed, in milliseconds. It is less than the age of
+	// AsOf when the source has committed nothing since.
 	LagMs int64 `json:"lagMs"`
 }
 
 // AsOf describes a generation's freshness at a time.
 func AsOf(m *generation.Manifest, now time.Time) Freshness {
-	return Freshness{
+	f := Freshness{
 		Database: m.Database, Generation: m.Generation, Position: m.Position,
-		AsOf: m.SourceTime.UTC(), LagMs: max(0, now.Sub(m.SourceTime).Milliseconds()),
+		LagMs: max(0, now.Sub(m.SourceTime).Milliseconds()),
 	}
+	if committed := m.Position.CommitTime.UTC(); !committed.IsZero() {
+		f.AsOf = &committed
+	}
+	return f
 }

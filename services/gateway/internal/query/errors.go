@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/services/gateway/internal/encode"
@@ -16,25 +18,37 @@ import (
 // Code is the stable name of a kind of error. Clients decide by it.
 type Code string
 
-// The codes.
+// The codes, as schemas/ws/PROTOCOL.md lists them.
 const (
-	CodeSyntax          Code = "syntax_error"     // the SQL cannot be read
-	CodeNotAllowed      Code = "not_allowed"      // the SQL does what clients may not
-	CodeUnknownName     Code = "unknown_name"     // a table, column or function does not exist
-	CodeInvalid         Code = "invalid_query"    // the SQL makes no sense, or a value in it does not
-	CodeParams          Code = "invalid_params"   // parameters do not fit the statement
-	CodeTimeout         Code = "timeout"          // the statement took longer than it may
-	CodeCancelled       Code = "cancelled"        // the client gave up
-	CodeBusy            Code = "busy"             // too many statements wait; try again
-	CodeTooLarge        Code = "result_too_large" // more rows or bytes than a result may have
-	CodeOutOfMemory     Code = "out_of_memory"    // the statement needs more memory than there is
-	CodeUnknownDatabase Code = "unknown_database" // no such database
-	CodeNotReady        Code = "not_ready"        // the database has no data yet
-	CodeUnsupportedType Code = "unsupported_type" // a column cannot be sent
-	CodeInvalidRequest  Code = "invalid_request"  // what was sent around the SQL is wrong
-	CodeUnauthorized    Code = "unauthorized"     // no key, or a wrong one
-	CodeInternal        Code = "internal"         // a fault of the gateway
+	CodeAuthRequired      Code = "AUTH_REQUIRED"       // no key yet
+	CodeUnauthorized      Code = "AUTH_INVALID"        // a wrong key
+	CodeForbidden         Code = "FORBIDDEN"           // a good key, but not for this
+	CodeInvalidRequest    Code = "BAD_REQUEST"         // what was sent around the SQL is wrong
+	CodeUnknownType       Code = "UNKNOWN_TYPE"        // no such message
+	CodeSyntax            Code = "SQL_SYNTAX"          // the SQL cannot be read
+	CodeNotAllowed        Code = "SQL_FORBIDDEN"       // the SQL does what clients may not
+	CodeParams            Code = "SQL_PARAMS"          // parameters do not fit the statement
+	CodeInvalid           Code = "SQL_ERROR"           // the SQL makes no sense, or a value in it does not
+	CodeUnsupportedType   Code = CodeInvalid           // a column cannot be sent
+	CodeUnknownName       Code = "NOT_FOUND"           // a table, column or function does not exist
+	CodeUnknownDatabase   Code = "DATABASE_NOT_FOUND"  // no such database
+	CodeStatementNotFound Code = "STATEMENT_NOT_FOUND" // no such prepared statement
+	CodeTimeout           Code = "TIMEOUT"             // the statement took longer than it may
+	CodeCancelled         Code = "CANCELLED"           // the client gave up
+	CodeBusy              Code = "QUEUE_FULL"          // too many statements wait; try again
+	CodeRateLimited       Code = "RATE_LIMITED"        // too many requests for this key
+	CodeLimit             Code = "LIMIT_EXCEEDED"      // too much is open on a connection
+	CodeTooLarge          Code = "RESULT_TOO_LARGE"    // more rows or bytes than a result may have
+	CodeOutOfMemory       Code = "OUT_OF_MEMORY"       // the statement needs more memory than there is
+	CodeSlowConsumer      Code = "SLOW_CONSUMER"       // a stream waited too long for its client
+	CodeNotReady          Code = "UNAVAILABLE"         // the database has no data yet, or the service stops
+	CodeInternal          Code = "INTERNAL"            // a fault of the gateway
 )
+
+// Retryable tells whether the same request may succeed later, unchanged.
+func (c Code) Retryable() bool {
+	return c == CodeBusy || c == CodeRateLimited || c == CodeNotReady
+}
 
 // Error is what a client is told.
 type Error struct {
@@ -42,9 +56,26 @@ type Error struct {
 	Message string
 	// Line and Column, from 1, are where in the client's SQL the error is, and 0 when that is not known. The column counts bytes.
 	Line, Column int
+	// Position is the same place from 0 in code points from the start. It counts only when Line is known.
+	Position int
+	// RetryAfter is when a retryable request may be sent again at the earliest, or 0.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Message }
+
+func cancelled() *Error { return &Error{Code: CodeCancelled, Message: "Query cancelled"} }
+
+func timedOut(limit time.Duration) *Error {
+	return &Error{Code: CodeTimeout, Message: fmt.Sprintf("the query took longer than %v (QUERY_TIMEOUT) and was stopped", limit)}
+}
+
+// patience is what a client is told to wait when there is no place for its statement.
+const patience = 250 * time.Millisecond
+
+func queueFull(waiting int) *Error {
+	return &Error{Code: CodeBusy, Message: fmt.Sprintf("queue full: %d queries are waiting", waiting), RetryAfter: patience}
+}
 
 // Explain turns any error into one that is fit for clients.
 func Explain(err error) *Error {
@@ -61,13 +92,13 @@ func Explain(err error) *Error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{Code: CodeTimeout, Message: "the query took longer than it may (QUERY_TIMEOUT)"}
+		return &Error{Code: CodeTimeout, Message: "the request took longer than it may"}
 	case errors.Is(err, context.Canceled):
-		return &Error{Code: CodeCancelled, Message: "the query was cancelled"}
+		return cancelled()
 	case errors.As(err, &unknown):
 		return &Error{Code: CodeUnknownDatabase, Message: unknown.Error()}
 	case errors.As(err, &notReady):
-		return &Error{Code: CodeNotReady, Message: fmt.Sprintf("database '%s' has no data yet; the first copy is still under way", notReady.Database)}
+		return &Error{Code: CodeNotReady, Message: fmt.Sprintf("database '%s' has no data yet; the first copy is still under way", notReady.Database), RetryAfter: time.Second}
 	case errors.As(err, &refused):
 		return refusal(refused)
 	case errors.As(err, &params):
@@ -139,6 +170,9 @@ func withoutPaths(text string) string { return filePath.ReplaceAllString(text, "
 // explain turns the error of this plan's statement into an *Error with its position in the client's text.
 func (p *plan) explain(err error) error {
 	e := Explain(err)
+	if e.Line > 0 {
+		return e
+	}
 	offset := -1
 	var (
 		refused *sandbox.RefusedError
@@ -156,6 +190,7 @@ func (p *plan) explain(err error) error {
 	before := p.key.sql[:min(p.translation.Origin(offset), len(p.key.sql))]
 	e.Line = strings.Count(before, "\n") + 1
 	e.Column = len(before) - strings.LastIndexByte(before, '\n')
+	e.Position = utf8.RuneCountInString(before)
 	return e
 }
 

@@ -13,6 +13,7 @@ type plan struct {
 	sql         string // what DuckDB gets
 	translation *dialect.Translation
 	err         error
+	volatile    bool // the same data may give another result
 }
 
 type planKey struct {
@@ -39,6 +40,7 @@ func (s *Service) newPlan(key planKey) *plan {
 		return p
 	}
 	p.sql = p.translation.SQL
+	p.volatile = s.volatile.Has(p.sql)
 	if err := s.checker.Check(p.sql, key.database); err != nil {
 		p.err = p.explain(err)
 	}

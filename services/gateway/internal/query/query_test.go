@@ -60,7 +60,7 @@ FROM User u
 LEFT JOIN ` + "`Order`" + ` o ON u.id = o.userId
 WHERE u.id = ?
 GROUP BY u.id, u.name, u.email
-`, params: []any{int64(9)}, want: `[{"userId":9,"name":"user 9","email":"user9@example.com","totalOrders":10,"totalRevenue":442.50,"lastOrderDate":"2025-01-25T12:00:00"}]`},
+`, params: []any{int64(9)}, want: `[{"userId":9,"name":"user 9","email":"user9@example.com","totalOrders":10,"totalRevenue":442.50,"lastOrderDate":"2025-01-25 12:00:00"}]`},
 		{sql: `
 SELECT
 u.id as userId,
@@ -82,7 +82,7 @@ AVG(total) as avgOrderValue
 FROM ` + "`Order`" + `
 WHERE createdAt BETWEEN '2025-01-01' AND '2025-01-31'
 GROUP BY date
-ORDER BY date`, want: `[{"date":"2025-01-02T00:00:00","orderCount":34,`},
+ORDER BY date`, want: `[{"date":"2025-01-02 00:00:00","orderCount":34,`},
 		{sql: `SELECT
 DATE_TRUNC('day', o.createdAt) as date,
 p.name as topProduct,
@@ -92,14 +92,14 @@ JOIN OrderItem oi ON o.id = oi.orderId
 JOIN Product p ON oi.productId = p.id
 WHERE o.createdAt BETWEEN '2025-01-01' AND '2025-01-31'
 GROUP BY date, p.id, p.name
-ORDER BY date, topProductRevenue DESC`, want: `[{"date":"2025-01-02T00:00:00","topProduct":"product `},
+ORDER BY date, topProductRevenue DESC`, want: `[{"date":"2025-01-02 00:00:00","topProduct":"product `},
 		{sql: `SELECT COUNT(*) as count FROM User`, want: `[{"count":100}]`},
 		{sql: "SELECT COUNT(*) as count FROM `Order`", want: `[{"count":1000}]`},
 		{sql: "SELECT COALESCE(SUM(total), 0) as sum FROM `Order`", want: `[{"sum":24750.00}]`},
 		{sql: "SELECT COALESCE(AVG(total), 0) as avg FROM `Order`", want: `[{"avg":24.75}]`},
 		{sql: "SELECT COUNT(*) as count FROM `Order`\nWHERE DATE(createdAt) = CURRENT_DATE", want: `[{"count":100}]`},
 		{sql: "SELECT COALESCE(SUM(total), 0) as sum FROM `Order`\nWHERE DATE(createdAt) = CURRENT_DATE", want: `[{"sum":`},
-		{sql: `SELECT * FROM User LIMIT 10`, want: `[{"id":1,"name":"user 1","email":"user1@example.com","createdAt":"2024-01-02T08:00:00"},`},
+		{sql: `SELECT * FROM User LIMIT 10`, want: `[{"id":1,"name":"user 1","email":"user1@example.com","createdAt":"2024-01-02 08:00:00"},`},
 		{sql: `SELECT count(*) AS n FROM Order WHERE createdAt >= CURDATE()`, want: `[{"n":100}]`},
 		{sql: `SELECT CURDATE() AS d`, want: `[{"d":"` + today + `"}]`},
 		{sql: "SELECT id FROM default.User ORDER BY id LIMIT 5, 2 # page 3", want: `[{"id":6},{"id":7}]`},

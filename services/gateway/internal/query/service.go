@@ -4,56 +4,105 @@ package query
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
 	"github.com/chittihq/duckling/services/gateway/internal/dialect"
-	"github.com/chittihq/duckling/services/gateway/internal/encode"
 	"github.com/chittihq/duckling/services/gateway/internal/reader"
 	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
 )
 
 // Limits bound what one query and all of them together may take.
 type Limits struct {
-	// Timeout is how long a statement may run, waiting for a place included.
-	Timeout time.Duration
+	// Timeout is how long a statement may run, waiting for a place included. Grace is how much longer one that
+	// has been told to stop may take for it before it is given up, and Stuck how many such statements there may be.
+	Timeout, Grace time.Duration
+	Stuck          int
 	// Concurrent is how many statements run at once, Queue how many may wait for it.
 	Concurrent, Queue int
 	// Rows and Bytes bound a result that is sent as a whole.
 	Rows, Bytes int
+	// Cache is how many bytes of results are kept; 0 keeps none, and every statement runs.
+	Cache int
+	// Slow is how long a statement takes that is logged; 0 logs none. Log logs all.
+	Slow time.Duration
+	Log  bool
 }
 
 // Service runs statements. It is safe for concurrent use.
 type Service struct {
 	databases *reader.Set
 	checker   *sandbox.Checker
+	volatile  *Volatile
 	plans     *plans
 	limits    Limits
 	metrics   *Metrics
+	log       *slog.Logger
 
-	places  chan struct{}
-	waiting atomic.Int64
+	admission *admission
+	active    *active
+	cache     *cache
+	stuck     atomic.Int64
 }
 
-// New makes a Service.
-func New(databases *reader.Set, checker *sandbox.Checker, limits Limits, metrics *Metrics) *Service {
-	return &Service{
+// New makes a Service. Its Run is to run as long as it is used.
+func New(databases *reader.Set, checker *sandbox.Checker, volatile *Volatile, limits Limits, metrics *Metrics, log *slog.Logger) *Service {
+	s := &Service{
 		databases: databases,
 		checker:   checker,
+		volatile:  volatile,
 		plans:     newPlans(),
 		limits:    limits,
 		metrics:   metrics,
-		places:    make(chan struct{}, limits.Concurrent),
+		log:       log,
+		admission: newAdmission(limits.Concurrent, limits.Queue, metrics),
+		active:    &active{tickets: make(map[uint64]*ticket)},
+		cache:     newCache(limits.Cache, metrics),
 	}
+	metrics.service = s
+	return s
 }
+
+// Kind is what sort of request a statement came with. It is for metrics and logs.
+type Kind string
+
+// The kinds.
+const (
+	KindREST      Kind = "rest"
+	KindQuery     Kind = "query"
+	KindBatch     Kind = "batch"
+	KindPrepare   Kind = "prepare"
+	KindExecute   Kind = "execute"
+	KindStream    Kind = "stream"
+	KindSubscribe Kind = "subscribe"
+	KindJob       Kind = "job"
+)
+
+var kinds = []Kind{KindREST, KindQuery, KindBatch, KindPrepare, KindExecute, KindStream, KindSubscribe, KindJob}
 
 // Statement is what a client asks.
 type Statement struct {
 	SQL     string
 	Params  []any // as duck.Stmt takes them
 	Dialect dialect.Mode
+	// Key says whose statement it is: the places are shared fairly between keys.
+	Key string
+	// Kind is KindREST unless set.
+	Kind Kind
+	// Timeout is Limits.Timeout unless set.
+	Timeout time.Duration
+}
+
+// Database returns the named database or an *Error.
+func (s *Service) Database(id string) (*reader.Database, error) {
+	d, err := s.databases.Get(id)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	return d, nil
 }
 
 // Snapshot is one generation, pinned. All that is asked of it sees the same data.
@@ -75,152 +124,99 @@ func (s *Service) Snapshot(database string) (*Snapshot, error) {
 	return &Snapshot{service: s, generation: g}, nil
 }
 
-// Release gives the generation back.
+// Release gives the generation back. Statements that run keep it on their own.
 func (sn *Snapshot) Release() { sn.generation.Release() }
 
 // Manifest describes the generation.
-func (sn *Snapshot) Manifest() *generation.Manifest { return sn.generation.Manifest }
+func (sn *Snapshot) Manifest() *generation.Manifest { return sn.generation.Manifest() }
 
-// Query starts a statement. Its rows must be closed. Errors are of type *Error, here and from Rows.
+// ticket registers a statement, which is to end with the ticket's end.
+func (sn *Snapshot) ticket(st Statement) *ticket {
+	if st.Kind == "" {
+		st.Kind = KindREST
+	}
+	if st.Timeout == 0 {
+		st.Timeout = sn.service.limits.Timeout
+	}
+	now := time.Now()
+	t := &ticket{service: sn.service, generation: sn.generation, statement: st, began: now, deadline: now.Add(st.Timeout)}
+	sn.generation.Retain()
+	sn.service.active.add(t)
+	return t
+}
+
+// Query starts a statement. Its rows must be closed, and stop when ctx ends. Errors are of type *Error, here and from Rows.
 func (sn *Snapshot) Query(ctx context.Context, st Statement) (*Rows, error) {
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, sn.service.limits.Timeout)
-	rows, err := sn.start(ctx, st)
+	t := sn.ticket(st)
+	release := context.AfterFunc(ctx, func() { t.stop(cancelled()) })
+	rows, err := t.open()
 	if err != nil {
-		cancel()
-		sn.service.metrics.observe(began, err)
+		release()
+		t.finish(err, 0)
 		return nil, err
 	}
-	rows.began, rows.cancel = began, cancel
+	rows.release = release
 	return rows, nil
 }
 
-func (sn *Snapshot) start(ctx context.Context, st Statement) (*Rows, error) {
-	p := sn.service.plan(sn.generation.Database, st)
+// open runs the ticket's statement up to its first rows.
+func (t *ticket) open() (*Rows, error) {
+	p := t.service.plan(t.generation.Database, t.statement)
 	if p.err != nil {
 		return nil, p.err
 	}
-	if err := sn.service.enter(ctx); err != nil {
+	if err := t.enter(); err != nil {
 		return nil, err
 	}
-	conn, err := sn.generation.Conn()
+	conn, err := t.generation.Conn()
 	if err != nil {
-		sn.service.leave()
 		return nil, Explain(err)
 	}
-	result, err := run(ctx, conn, p.sql, st.Params)
-	if err != nil {
-		sn.generation.Put(conn, true)
-		sn.service.leave()
-		return nil, p.explain(err)
+	if err := t.use(conn); err != nil {
+		t.drop(conn, false)
+		return nil, err
 	}
-	return &Rows{snapshot: sn, plan: p, conn: conn, result: result}, nil
+	result, err := run(conn, p.sql, t.statement.Params)
+	if err != nil {
+		err = t.explain(p, err)
+		t.drop(conn, true)
+		return nil, err
+	}
+	return &Rows{ticket: t, plan: p, conn: conn, result: result}, nil
 }
 
-func run(ctx context.Context, conn *reader.Conn, sql string, params []any) (*duck.Result, error) {
+// explain is what a client is told of an error: the reason why the statement was stopped, if it was.
+func (t *ticket) explain(p *plan, err error) error {
+	if !duck.Interrupted(err) {
+		return p.explain(err)
+	}
+	if reason := t.reason(); reason != nil {
+		return reason
+	}
+	// When one of its threads fails DuckDB stops the others, and sometimes tells a reader of the stream of that and not of the failure.
+	return &Error{Code: CodeInvalid, Message: "the statement failed after its first rows, and DuckDB lost the reason; running it again may show it"}
+}
+
+// drop gives a connection back after the last interrupt that is for it.
+func (t *ticket) drop(conn *reader.Conn, stopped bool) {
+	t.mu.Lock()
+	t.conn = nil
+	t.mu.Unlock()
+	t.generation.Put(conn, stopped)
+}
+
+// finish ends the ticket and counts and logs it.
+func (t *ticket) finish(err error, rows int) {
+	t.end()
+	took := time.Since(t.began)
+	t.service.metrics.observe(t.statement.Kind, took, err)
+	t.report(took, err, rows)
+}
+
+func run(conn *reader.Conn, sql string, params []any) (*duck.Result, error) {
 	stmt, err := conn.Prepare(sql)
 	if err != nil {
 		return nil, err
 	}
-	return stmt.Stream(ctx, params...)
-}
-
-// enter takes a place among the running statements, or waits for one in turn.
-func (s *Service) enter(ctx context.Context) error {
-	select {
-	case s.places <- struct{}{}:
-		s.metrics.running.Inc()
-		return nil
-	default:
-	}
-	if s.waiting.Add(1) > int64(s.limits.Queue) {
-		s.waiting.Add(-1)
-		return &Error{Code: CodeBusy, Message: "too many queries are waiting; try again shortly"}
-	}
-	s.metrics.waiting.Inc()
-	defer func() {
-		s.waiting.Add(-1)
-		s.metrics.waiting.Dec()
-	}()
-	select {
-	case s.places <- struct{}{}:
-		s.metrics.running.Inc()
-		return nil
-	case <-ctx.Done():
-		return Explain(ctx.Err())
-	}
-}
-
-func (s *Service) leave() {
-	<-s.places
-	s.metrics.running.Dec()
-}
-
-// Rows is a running statement. It is used by one goroutine.
-type Rows struct {
-	snapshot *Snapshot
-	plan     *plan
-	conn     *reader.Conn
-	result   *duck.Result
-	began    time.Time
-	cancel   context.CancelFunc
-	done     bool
-	err      error
-}
-
-// Columns describes the result.
-func (r *Rows) Columns() []duck.Column { return r.result.Columns() }
-
-// Next returns the next rows, valid until the next call, or nil at the end.
-func (r *Rows) Next() (*duck.Chunk, error) {
-	chunk, err := r.result.Next()
-	if err != nil {
-		r.err = r.plan.explain(err)
-		return nil, r.err
-	}
-	r.done = chunk == nil
-	return chunk, nil
-}
-
-// Close ends the statement, wherever it is, and gives its place to the next.
-func (r *Rows) Close() {
-	r.result.Close()
-	r.cancel() // after Close, which stops listening for it
-	r.snapshot.generation.Put(r.conn, !r.done)
-	r.snapshot.service.leave()
-	r.snapshot.service.metrics.observe(r.began, r.err)
-}
-
-// AppendJSON runs a statement and appends its rows to dst as a JSON array of objects. On an error dst is
-// returned as it was.
-func (sn *Snapshot) AppendJSON(ctx context.Context, dst []byte, st Statement, options encode.Options) ([]byte, error) {
-	rows, err := sn.Query(ctx, st)
-	if err != nil {
-		return dst, err
-	}
-	defer rows.Close()
-	encoder, err := encode.NewJSON(rows.Columns(), options)
-	if err != nil {
-		return dst, Explain(err)
-	}
-	start, count := len(dst), 0
-	dst = append(dst, '[')
-	for {
-		chunk, err := rows.Next()
-		if err != nil {
-			return dst[:start], err
-		}
-		if chunk == nil {
-			return append(dst, ']'), nil
-		}
-		if count > 0 {
-			dst = append(dst, ',')
-		}
-		count += chunk.Rows()
-		dst = encoder.AppendRows(dst, chunk)
-		if err := sn.service.limits.check(count, len(dst)-start); err != nil {
-			rows.err = err
-			return dst[:start], err
-		}
-	}
+	return stmt.Stream(context.Background(), params...)
 }

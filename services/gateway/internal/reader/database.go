@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,21 +28,37 @@ type Database struct {
 	health  *daemon.Health
 	metrics *Metrics
 	failing *daemon.Repeated
+	log     *slog.Logger
 
 	current atomic.Pointer[Generation]
 	failure atomic.Pointer[error]
 	open    sync.WaitGroup // generations that are not closed yet
+	retired chan *Generation
+
+	mu      sync.Mutex // guards changed
+	changed chan struct{}
+}
+
+func newDatabase(s *Set, id, dir string) *Database {
+	return &Database{
+		ID: id, dir: dir, engine: s.engine, health: s.health, metrics: s.metrics,
+		failing: daemon.NewRepeated(s.log.With("database", id)), log: s.log.With("database", id),
+		retired: make(chan *Generation, 1), changed: make(chan struct{}),
+	}
 }
 
 // Run follows the manifest until ctx ends, then waits for the queries in flight and closes what is open.
 func (d *Database) Run(ctx context.Context) error {
-	err := generation.Watch(ctx, d.dir, func(m *generation.Manifest) { d.follow(ctx, m) }, func(err error) { d.failed(ctx, err) })
+	var replacing sync.WaitGroup
+	replacing.Go(func() { d.replace(ctx) })
+	err := generation.Follow(ctx, d.dir, func(m *generation.Manifest) { d.follow(ctx, m) }, d.refresh, func(err error) { d.failed(ctx, err) })
+	replacing.Wait()
 	if g := d.current.Swap(nil); g != nil {
 		g.Release()
 	}
 	d.open.Wait()
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end was asked for
 	}
 	return fmt.Errorf("watching generations of database %s: %w", d.ID, err)
 }
@@ -58,6 +75,66 @@ func (d *Database) Pin() (*Generation, error) {
 			return g, nil
 		}
 	}
+}
+
+// Changed returns a channel that is closed when the next generation is served.
+func (d *Database) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changed
+}
+
+// refresh notes a newer manifest of the generation that is served.
+func (d *Database) refresh(m *generation.Manifest) {
+	if g := d.current.Load(); g != nil && g.Number == m.Generation && g.Manifest().File == m.File {
+		g.manifest.Store(m)
+	}
+}
+
+func (d *Database) retire(g *Generation) {
+	select {
+	case d.retired <- g:
+	default: // one is being replaced; its successor is asked for again when it is stuck too
+	}
+}
+
+// replace opens retired generations anew.
+func (d *Database) replace(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case old := <-d.retired:
+			if d.current.Load() != old {
+				continue
+			}
+			d.log.Warn("a statement cannot be stopped; its generation is opened anew", "generation", old.Number)
+			if err := d.serveAnew(ctx, old); err != nil {
+				d.log.Error("generation cannot be opened anew", "generation", old.Number, "error", err)
+			}
+		}
+	}
+}
+
+func (d *Database) serveAnew(ctx context.Context, old *Generation) error {
+	if !old.pin() { // keeps the lease, which the new instance joins
+		return nil
+	}
+	defer old.Release()
+	g, err := d.engine.reopen(d.dir, old)
+	if err != nil {
+		return err
+	}
+	if err := d.adopt(ctx, g); err != nil {
+		return err
+	}
+	d.metrics.retired.Inc()
+	if !d.current.CompareAndSwap(old, g) {
+		g.Release() // a newer generation came
+		return nil
+	}
+	old.Release()
+	return nil
 }
 
 // Failure is why the newest generation is not being served, or nil.
@@ -134,7 +211,7 @@ func (d *Database) serve(ctx context.Context, m *generation.Manifest) error {
 	if m.Database != d.ID {
 		return fmt.Errorf("the manifest in %s is of database %q", d.dir, m.Database)
 	}
-	if g := d.current.Load(); g != nil && g.Manifest.Generation == m.Generation && g.Manifest.File == m.File {
+	if g := d.current.Load(); g != nil && g.Number == m.Generation && g.Manifest().File == m.File {
 		return nil
 	}
 	began := time.Now()
@@ -142,6 +219,25 @@ func (d *Database) serve(ctx context.Context, m *generation.Manifest) error {
 	if err != nil {
 		return err
 	}
+	if err := d.adopt(ctx, g); err != nil {
+		return err
+	}
+	d.metrics.swapped(d.ID, time.Since(began))
+	old := d.current.Swap(g)
+	d.mu.Lock()
+	close(d.changed)
+	d.changed = make(chan struct{})
+	d.mu.Unlock()
+	if old != nil {
+		old.Release()
+	}
+	d.engine.prepare()
+	return nil
+}
+
+// adopt makes a generation this database's and warms it. A generation that fails is released.
+func (d *Database) adopt(ctx context.Context, g *Generation) error {
+	g.served = d
 	d.open.Add(1)
 	g.ended = func() {
 		d.metrics.open.Dec()
@@ -151,10 +247,6 @@ func (d *Database) serve(ctx context.Context, m *generation.Manifest) error {
 	if err := g.warm(ctx); err != nil {
 		g.Release()
 		return err
-	}
-	d.metrics.swapped(d.ID, time.Since(began))
-	if old := d.current.Swap(g); old != nil {
-		old.Release()
 	}
 	return nil
 }

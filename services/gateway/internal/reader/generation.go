@@ -13,11 +13,15 @@ import (
 // Generation is one published state of a database, opened for reading. Whoever
 // has pinned it may use it until the release; it never changes in that time.
 type Generation struct {
-	Manifest *generation.Manifest
-	// Database is the id by which SQL may name it.
+	// Number and Database are the manifest's; SQL may name the database.
+	Number   uint64
 	Database string
 
-	db *duck.DB
+	// manifest is the newest one of this generation: the loader renews its times while the source is idle.
+	manifest atomic.Pointer[generation.Manifest]
+	db       *duck.DB
+	served   *Database
+	lease    *lease
 	// pins counts the users; the Database that serves it is one of them.
 	pins atomic.Int64
 	// ended is called once, after the instance was closed.
@@ -26,6 +30,42 @@ type Generation struct {
 	mu   sync.Mutex // guards idle
 	idle []*Conn
 }
+
+// lease keeps instances that have the same file open from being closed one by one: closing any descriptor of a file gives
+// up all locks that the process has on it, and the loader could take the file from under the others.
+type lease struct {
+	mu      sync.Mutex // guards the fields below
+	users   int
+	waiting []*Generation
+}
+
+func (l *lease) join() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+}
+
+// leave returns what may be closed now.
+func (l *lease) leave(g *Generation) []*Generation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users--
+	l.waiting = append(l.waiting, g)
+	if l.users > 0 {
+		return nil
+	}
+	return l.waiting
+}
+
+// Manifest describes the generation.
+func (g *Generation) Manifest() *generation.Manifest { return g.manifest.Load() }
+
+// Retain pins a generation once more, for another user than the one that has pinned it already.
+func (g *Generation) Retain() { g.pins.Add(1) }
+
+// Retire stops new statements from using this instance: its database opens the same generation anew and serves that.
+// It is for an instance in which a statement can no longer be stopped.
+func (g *Generation) Retire() { g.served.retire(g) }
 
 // pin adds a user, unless the last one has gone.
 func (g *Generation) pin() bool {
@@ -46,11 +86,13 @@ func (g *Generation) Release() {
 		return
 	}
 	go func() {
-		for _, c := range g.idle {
-			c.close()
+		for _, closing := range g.lease.leave(g) {
+			for _, c := range closing.idle {
+				c.close()
+			}
+			closing.db.Close()
+			closing.ended()
 		}
-		g.db.Close()
-		g.ended()
 	}()
 }
 
@@ -112,6 +154,9 @@ func (c *Conn) Prepare(sql string) (*duck.Stmt, error) {
 	c.stmts[sql] = s
 	return s, nil
 }
+
+// Interrupt asks the statement that runs on the connection to stop. It may be called beside it, but not after Put.
+func (c *Conn) Interrupt() { c.conn.Interrupt() }
 
 func (c *Conn) forget() {
 	for _, s := range c.stmts {

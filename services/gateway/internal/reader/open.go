@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
@@ -22,6 +23,10 @@ type Engine struct {
 	MemoryLimit string
 	// Threads is how many threads a query may use.
 	Threads int
+
+	mu     sync.Mutex // guards the fields below
+	spare  *duck.DB
+	closed bool
 }
 
 const companionSchema = companion.Name + ".main"
@@ -43,7 +48,35 @@ func (e *Engine) open(dir string, m *generation.Manifest) (*Generation, error) {
 	if err := m.Check(dir); err != nil {
 		return nil, err
 	}
-	db, err := duck.Open(e.Companion, duck.Options{ReadOnly: true, Config: e.config(), After: e.settings()})
+	g, err := e.attach(path, m)
+	if err != nil {
+		return nil, err
+	}
+	// From here on DuckDB's lock keeps the loader away; until now it could have taken the file for another generation.
+	after, err := os.Stat(path)
+	if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+		g.db.Close()
+		return nil, errReplaced
+	}
+	g.lease = &lease{users: 1}
+	return g, nil
+}
+
+// reopen opens a generation once more, in another instance. The file is not looked at by other means
+// than DuckDB's: that would give up the lock which the first instance has.
+func (e *Engine) reopen(dir string, old *Generation) (*Generation, error) {
+	m := old.Manifest()
+	g, err := e.attach(filepath.Join(dir, m.File), m)
+	if err != nil {
+		return nil, err
+	}
+	g.lease = old.lease
+	g.lease.join()
+	return g, nil
+}
+
+func (e *Engine) attach(path string, m *generation.Manifest) (*Generation, error) {
+	db, err := e.instance()
 	if err != nil {
 		return nil, err
 	}
@@ -51,15 +84,50 @@ func (e *Engine) open(dir string, m *generation.Manifest) (*Generation, error) {
 		db.Close()
 		return nil, err
 	}
-	// From here on DuckDB's lock keeps the loader away; until now it could have taken the file for another generation.
-	after, err := os.Stat(path)
-	if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
-		db.Close()
-		return nil, errReplaced
-	}
-	g := &Generation{Manifest: m, Database: m.Database, db: db}
+	g := &Generation{Number: m.Generation, Database: m.Database, db: db}
+	g.manifest.Store(m)
 	g.pins.Store(1)
 	return g, nil
+}
+
+// instance returns one that has the companion open and no generation yet: the spare one or, without it, a new one.
+func (e *Engine) instance() (*duck.DB, error) {
+	e.mu.Lock()
+	db := e.spare
+	e.spare = nil
+	e.mu.Unlock()
+	if db != nil {
+		return db, nil
+	}
+	return e.start()
+}
+
+func (e *Engine) start() (*duck.DB, error) {
+	return duck.Open(e.Companion, duck.Options{ReadOnly: true, Config: e.config(), After: e.settings()})
+}
+
+// prepare makes the instance that the next generation takes, because starting one takes ten times as long as
+// attaching a generation to it. Without success the next generation starts its own, and tells what is wrong.
+func (e *Engine) prepare() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.spare != nil || e.closed {
+		return
+	}
+	if db, err := e.start(); err == nil {
+		e.spare = db
+	}
+}
+
+// close ends the spare instance.
+func (e *Engine) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if e.spare != nil {
+		e.spare.Close()
+		e.spare = nil
+	}
 }
 
 func (e *Engine) config() []duck.Setting {

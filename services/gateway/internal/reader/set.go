@@ -32,7 +32,9 @@ type Set struct {
 // NewSet makes a Set for the data directory; engine must not change any more. In health it keeps a condition
 // for each database: that some generation of it is served.
 func NewSet(data string, engine *Engine, health *daemon.Health, metrics *Metrics, log *slog.Logger) *Set {
-	return &Set{data: data, engine: engine, log: log, health: health, metrics: metrics, databases: make(map[string]*Database)}
+	s := &Set{data: data, engine: engine, log: log, health: health, metrics: metrics, databases: make(map[string]*Database)}
+	metrics.databases = s
+	return s
 }
 
 // Run serves until ctx ends and returns when every query in flight has.
@@ -40,6 +42,7 @@ func (s *Set) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var running sync.WaitGroup
+	defer s.engine.close()
 	defer running.Wait()
 	tick := time.NewTicker(scan)
 	defer tick.Stop()
@@ -93,10 +96,7 @@ func (s *Set) discover() ([]*Database, error) {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() || s.lookup(id) != nil {
 			continue
 		}
-		d := &Database{
-			ID: id, dir: dir, engine: s.engine, health: s.health, metrics: s.metrics,
-			failing: daemon.NewRepeated(s.log.With("database", id)),
-		}
+		d := newDatabase(s, id, dir)
 		s.mu.Lock()
 		s.databases[id] = d
 		s.mu.Unlock()

@@ -2,73 +2,116 @@ package rest
 
 import (
 	"errors"
+	"math"
+	"strconv"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/chittihq/duckling/pkg/bus"
+	"github.com/chittihq/duckling/services/gateway/internal/auth"
 	"github.com/chittihq/duckling/services/gateway/internal/control"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
 )
 
 // problem is the body of every failed request.
 type problem struct {
-	Error  string     `json:"error"`
-	Code   query.Code `json:"code"`
-	Line   int        `json:"line,omitempty"`
-	Column int        `json:"column,omitempty"`
+	Error     string     `json:"error"`
+	Code      query.Code `json:"code"`
+	Retryable bool       `json:"retryable"`
+	// RetryAfterMs is there when it is known; the header Retry-After has it in whole seconds.
+	RetryAfterMs int64 `json:"retryAfterMs,omitempty"`
+	// Position is where in the SQL the error is, in code points from 0; Line and Column are the same place from 1, the column in bytes.
+	Position *int `json:"position,omitempty"`
+	Line     int  `json:"line,omitempty"`
+	Column   int  `json:"column,omitempty"`
 }
 
+func describe(e *query.Error) problem {
+	p := problem{Error: e.Message, Code: e.Code, Retryable: e.Code.Retryable(), RetryAfterMs: e.RetryAfter.Milliseconds()}
+	if e.Line > 0 {
+		p.Line, p.Column, p.Position = e.Line, e.Column, &e.Position
+	}
+	return p
+}
+
+// statuses are as schemas/ws/PROTOCOL.md lists them.
 var statuses = map[query.Code]int{
+	query.CodeAuthRequired:    fiber.StatusUnauthorized,
+	query.CodeUnauthorized:    fiber.StatusUnauthorized,
+	query.CodeForbidden:       fiber.StatusForbidden,
+	query.CodeInvalidRequest:  fiber.StatusBadRequest,
 	query.CodeSyntax:          fiber.StatusBadRequest,
 	query.CodeNotAllowed:      fiber.StatusForbidden,
-	query.CodeUnknownName:     fiber.StatusBadRequest,
-	query.CodeInvalid:         fiber.StatusBadRequest,
 	query.CodeParams:          fiber.StatusBadRequest,
-	query.CodeInvalidRequest:  fiber.StatusBadRequest,
-	query.CodeUnsupportedType: fiber.StatusBadRequest,
-	query.CodeUnauthorized:    fiber.StatusUnauthorized,
+	query.CodeInvalid:         fiber.StatusBadRequest,
+	query.CodeUnknownName:     fiber.StatusNotFound,
 	query.CodeUnknownDatabase: fiber.StatusNotFound,
-	query.CodeTooLarge:        fiber.StatusRequestEntityTooLarge,
-	query.CodeTimeout:         fiber.StatusGatewayTimeout,
-	query.CodeCancelled:       fiber.StatusServiceUnavailable,
+	query.CodeTimeout:         fiber.StatusRequestTimeout,
+	query.CodeCancelled:       499,
 	query.CodeBusy:            fiber.StatusServiceUnavailable,
+	query.CodeRateLimited:     fiber.StatusTooManyRequests,
+	query.CodeLimit:           fiber.StatusTooManyRequests,
+	query.CodeTooLarge:        fiber.StatusRequestEntityTooLarge,
+	query.CodeOutOfMemory:     fiber.StatusServiceUnavailable,
 	query.CodeNotReady:        fiber.StatusServiceUnavailable,
-	query.CodeOutOfMemory:     fiber.StatusInsufficientStorage,
 	query.CodeInternal:        fiber.StatusInternalServerError,
 }
 
 // fail writes an error as JSON with the status that fits it.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	var (
-		known   *query.Error
 		http    *fiber.Error
 		refused *bus.ControlError
+		known   *query.Error
 	)
 	switch {
-	case errors.As(err, &known):
 	case errors.As(err, &http):
-		return c.Status(http.Code).JSON(problem{Error: http.Message, Code: query.CodeInvalidRequest})
-	case errors.As(err, &refused):
-		status := fiber.StatusConflict
-		if refused.Code == "unknown-table" {
-			status = fiber.StatusNotFound
+		code := query.CodeInvalidRequest
+		if http.Code == fiber.StatusNotFound {
+			code = query.CodeUnknownName
 		}
-		return c.Status(status).JSON(problem{Error: refused.Message, Code: query.Code(refused.Code)})
-	case errors.Is(err, control.ErrUnavailable):
-		known = &query.Error{Code: query.CodeNotReady, Message: err.Error()}
+		return c.Status(http.Code).JSON(problem{Error: http.Message, Code: code})
+	case errors.As(err, &refused):
+		known = refusal(refused)
+	case errors.Is(err, control.ErrUnavailable), errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrNoStore):
+		known = &query.Error{Code: query.CodeNotReady, Message: err.Error(), RetryAfter: time.Second}
+	case errors.Is(err, auth.ErrNoKey):
+		known = &query.Error{Code: query.CodeUnknownName, Message: err.Error()}
 	default:
 		known = query.Explain(err)
 	}
-	status := statuses[known.Code]
-	switch known.Code {
-	case query.CodeInternal:
+	status, ok := statuses[known.Code]
+	if !ok {
+		status = fiber.StatusConflict // a code of another service
+	}
+	switch status {
+	case fiber.StatusInternalServerError:
 		s.Log.Error("request failed", "error", err)
-	case query.CodeBusy, query.CodeNotReady:
-		c.Set(fiber.HeaderRetryAfter, "1")
-	case query.CodeUnauthorized:
+	case fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable:
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(1, int(math.Ceil(known.RetryAfter.Seconds())))))
+	case fiber.StatusUnauthorized:
 		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
 	}
-	return c.Status(status).JSON(problem{Error: known.Message, Code: known.Code, Line: known.Line, Column: known.Column})
+	// What the answer would have been is not what it is.
+	c.Response().Header.Del(fiber.HeaderETag)
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Status(status).JSON(describe(known))
+}
+
+// refusal is what a client is told when another service says no.
+func refusal(e *bus.ControlError) *query.Error {
+	switch e.Code {
+	case "unknown-table", "unknown_table":
+		return &query.Error{Code: query.CodeUnknownName, Message: e.Message}
+	case "bad-request", "bad_request":
+		return &query.Error{Code: query.CodeInvalidRequest, Message: e.Message}
+	case "unavailable":
+		return &query.Error{Code: query.CodeNotReady, Message: e.Message, RetryAfter: time.Second}
+	case "internal":
+		return &query.Error{Code: query.CodeInternal, Message: e.Message}
+	}
+	return &query.Error{Code: query.Code(e.Code), Message: e.Message}
 }
 
 func invalid(message string) error {

@@ -2,7 +2,7 @@ package rest
 
 import (
 	"encoding/json"
-	"time"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -11,57 +11,83 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/query"
 )
 
-// queryRequest is the body of POST /api/query.
+// queryRequest is the body of POST /api/query and POST /api/jobs.
 type queryRequest struct {
-	SQL      string          `json:"sql"`
-	Params   query.Params    `json:"params"`
-	Database string          `json:"database"`
-	Dialect  string          `json:"dialect"`
-	Numbers  encode.Numbers  `json:"numbers"`
-	Times    encode.Times    `json:"times"`
-	JSONMode encode.JSONMode `json:"jsonMode"`
+	SQL        string          `json:"sql"`
+	Params     query.Params    `json:"params"`
+	Database   string          `json:"database"`
+	Dialect    string          `json:"dialect"`
+	Format     string          `json:"format"`
+	BOM        bool            `json:"bom"`
+	NumberMode encode.Numbers  `json:"numberMode"`
+	DateMode   encode.Times    `json:"dateMode"`
+	JSONMode   encode.JSONMode `json:"jsonMode"`
 }
 
+// query answers GET and POST /api/query.
 func (s *Server) query(c *fiber.Ctx) error {
-	var r queryRequest
-	if err := json.Unmarshal(c.Body(), &r); err != nil {
-		return query.Unreadable(err)
+	r, err := readQuery(c)
+	if err != nil {
+		return err
 	}
+	t, err := s.task(c, r)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, t)
+}
+
+// readQuery reads a request's body, or for GET its parameters, of which those in the URL have the last word on the format.
+func readQuery(c *fiber.Ctx) (*queryRequest, error) {
+	r := new(queryRequest)
+	if c.Method() == fiber.MethodPost {
+		if err := json.Unmarshal(c.Request().Body(), r); err != nil {
+			return nil, query.Unreadable(err)
+		}
+	} else {
+		r.SQL, r.Dialect = strings.Clone(c.Query("sql")), strings.Clone(c.Query("dialect"))
+		r.NumberMode, r.DateMode = encode.Numbers(strings.Clone(c.Query("numberMode"))), encode.Times(strings.Clone(c.Query("dateMode")))
+		r.JSONMode = encode.JSONMode(strings.Clone(c.Query("jsonMode")))
+		if text := c.Query("params"); text != "" {
+			if err := json.Unmarshal([]byte(text), &r.Params); err != nil {
+				return nil, query.Unreadable(err)
+			}
+		}
+	}
+	if format := c.Query("format"); format != "" {
+		r.Format = strings.Clone(format)
+	}
+	r.BOM = c.QueryBool("bom", r.BOM)
+	return r, nil
+}
+
+// task checks what was asked.
+func (s *Server) task(c *fiber.Ctx, r *queryRequest) (*task, error) {
 	if r.SQL == "" {
-		return invalid("SQL query is required")
+		return nil, invalid("SQL query is required")
 	}
 	mode, err := dialect.ParseMode(r.Dialect)
 	if err != nil {
-		return invalid(err.Error())
+		return nil, invalid(err.Error())
 	}
-	options := encode.Options{Numbers: r.Numbers, Times: r.Times, JSON: r.JSONMode}
+	options := encode.Options{Numbers: r.NumberMode, Times: r.DateMode, JSON: r.JSONMode}
 	if err := options.Validate(); err != nil {
-		return invalid(err.Error())
+		return nil, invalid(err.Error())
 	}
-	id := database(c)
+	format, err := negotiate(r.Format, c.Get(fiber.HeaderAccept))
+	if err != nil {
+		return nil, err
+	}
+	id := c.Query("db")
 	// Clients of the first Duckling name the engine here, and mean the database of ?db=.
 	if r.Database != "" && r.Database != "duckdb" {
 		id = r.Database
 	}
-	snapshot, err := s.Queries.Snapshot(id)
-	if err != nil {
-		return err
+	if id, err = s.allowed(c, strings.Clone(id)); err != nil {
+		return nil, err
 	}
-	defer snapshot.Release()
-	body, err := snapshot.AppendJSON(c.UserContext(), []byte(`{"result":`), query.Statement{SQL: r.SQL, Params: r.Params, Dialect: mode}, options)
-	if err != nil {
-		return err
-	}
-	freshness, err := json.Marshal(query.AsOf(snapshot.Manifest(), time.Now()))
-	if err != nil {
-		return err
-	}
-	body = append(body, ',')
-	return sendJSON(c, append(body, freshness[1:]...))
-}
-
-func sendJSON(c *fiber.Ctx, body []byte) error {
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	c.Response().SetBodyRaw(body)
-	return nil
+	return &task{
+		database: id, statement: query.Statement{SQL: r.SQL, Params: r.Params, Dialect: mode, Key: identity(c).Name},
+		format: format, options: options, bom: r.BOM,
+	}, nil
 }

@@ -1,20 +1,20 @@
-// Package rest serves the gateway's HTTP interface.
+// Package rest serves the gateway's HTTP interface. The document in openapi describes it; a test holds both together.
 package rest
 
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/recover"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/chittihq/duckling/services/gateway/internal/auth"
 	"github.com/chittihq/duckling/services/gateway/internal/control"
+	"github.com/chittihq/duckling/services/gateway/internal/jobs"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
 	"github.com/chittihq/duckling/services/gateway/internal/reader"
 )
@@ -23,12 +23,19 @@ import (
 type Server struct {
 	Queries   *query.Service
 	Databases *reader.Set
-	Key       auth.Key
+	Auth      *auth.Authenticator
+	Keys      *auth.Keys
+	Jobs      *jobs.Service
 	Control   *control.Client
-	Metrics   prometheus.Gatherer
-	Version   string
-	Started   time.Time
-	Log       *slog.Logger
+	Gatherer  prometheus.Gatherer
+	Metrics   *Metrics
+	// Origins are those whose pages may read answers; "*" is every one, and none means that browsers get no permission.
+	Origins []string
+	// SendTimeout is how long a client may take for a piece of a streamed result.
+	SendTimeout time.Duration
+	Version     string
+	Started     time.Time
+	Log         *slog.Logger
 }
 
 // maxBody is the largest request body.
@@ -40,9 +47,11 @@ func (s *Server) App(ctx context.Context) *fiber.App {
 		AppName:               "duckling-gateway",
 		DisableStartupMessage: true,
 		BodyLimit:             maxBody,
-		ReadTimeout:           30 * time.Second,
-		IdleTimeout:           2 * time.Minute,
-		ErrorHandler:          s.fail,
+		// A GET carries its SQL in the URL.
+		ReadBufferSize: 64 << 10,
+		ReadTimeout:    30 * time.Second,
+		IdleTimeout:    2 * time.Minute,
+		ErrorHandler:   s.fail,
 	})
 	app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: func(c *fiber.Ctx, cause any) {
 		s.Log.Error("request failed inside the gateway", "path", strings.Clone(c.Path()), "cause", cause)
@@ -51,59 +60,43 @@ func (s *Server) App(ctx context.Context) *fiber.App {
 		c.SetUserContext(ctx)
 		return c.Next()
 	})
-	app.Get("/health/live", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "alive"}) })
-
-	for _, prefix := range []string{"/api", "/health", "/status", "/sync", "/cdc", "/metrics"} {
-		app.Use(prefix, s.authenticate)
+	if len(s.Origins) > 0 {
+		app.Use(s.cors)
 	}
-	app.Get("/health", s.health)
-	app.Get("/health/ready", s.ready)
-	app.Get("/status", s.status)
-	app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})))
-
-	app.Post("/api/query", s.query)
-	app.Get("/api/databases", s.listDatabases)
-	app.Get("/api/tables", s.listTables)
-	app.Get("/api/tables/:table/schema", s.tableSchema)
-	app.Get("/api/tables/:table/data", s.tableData)
-	app.Get("/api/tables/:table/count", s.tableCount)
-
-	app.Get("/sync/status", s.ask(control.Loader, "status"))
-	app.Get("/cdc/status", s.ask(control.Ingest, "status"))
-	app.Post("/sync/full", s.ask(control.Loader, "resync"))
-	app.Post("/sync/table/:table", s.ask(control.Loader, "resync"))
+	for _, r := range s.routes() {
+		app.Add(r.method, r.path, s.count(r.path), s.permit(r.who), r.handle)
+	}
+	// What is not a route is told only to those who have a key.
+	for _, prefix := range []string{"/api", "/health", "/status", "/sync", "/cdc", "/metrics", "/openapi.json"} {
+		app.Use(prefix, s.permit(readers))
+	}
 	return app
 }
 
-func (s *Server) authenticate(c *fiber.Ctx) error {
-	presented := auth.Bearer(c.Get(fiber.HeaderAuthorization))
-	if presented == "" {
-		presented = c.Query("token")
+// count counts requests by route and status.
+func (s *Server) count(route string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		err := c.Next()
+		if err != nil {
+			// The status is known only once the error has been written.
+			if err := s.fail(c, err); err != nil {
+				return err
+			}
+		}
+		s.Metrics.requests.WithLabelValues(c.Method(), route, strconv.Itoa(c.Response().StatusCode())).Inc()
+		return nil
 	}
-	switch {
-	case presented == "":
-		return &query.Error{Code: query.CodeUnauthorized, Message: "Authentication required. Send the API key as Authorization: Bearer <key>."}
-	case !s.Key.Matches(presented):
-		return &query.Error{Code: query.CodeUnauthorized, Message: "Invalid API key (API key mismatch)"}
-	}
-	return c.Next()
 }
 
-// database is the one that ?db= names. The text is a copy: Fiber's own is overwritten by the next request.
-func database(c *fiber.Ctx) string { return strings.Clone(c.Query("db", "default")) }
+// Metrics say what is asked.
+type Metrics struct{ requests *prometheus.CounterVec }
 
-// ask answers with what a service says to a command about the database and, where the route has one, the table.
-func (s *Server) ask(service control.Service, op string) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		id := database(c)
-		if _, err := s.Databases.Get(id); err != nil {
-			return err
-		}
-		answer, err := s.Control.Ask(c.UserContext(), service, id, control.Command{Op: op, Table: strings.Clone(c.Params("table"))})
-		if err != nil {
-			return err
-		}
-		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-		return c.Send(answer)
-	}
+// NewMetrics registers the package's metrics.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	m := &Metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "duckling_gateway_http_requests_total",
+		Help: "HTTP requests, by method, route and status.",
+	}, []string{"method", "route", "status"})}
+	registry.MustRegister(m.requests)
+	return m
 }

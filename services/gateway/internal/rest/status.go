@@ -30,24 +30,24 @@ const (
 	unavailable = "unavailable"
 )
 
-// describe tells how each database fares, with its tables if tables is set.
-func (s *Server) describe(tables bool) (all []databaseStatus, ready bool) {
+// databases tells how each database fares, with its tables if tables is set. Only those that the request may read count.
+func (s *Server) databases(c *fiber.Ctx, tables bool) (all []databaseStatus, ready bool) {
 	all = []databaseStatus{}
 	ready = true
 	for _, id := range s.Databases.IDs() {
 		d, err := s.Databases.Get(id)
-		if err != nil {
-			continue // it went away in between
+		if err != nil || !identity(c).May(id) {
+			continue // it may have gone in between
 		}
 		one := databaseStatus{ID: id, DatabaseID: id, Name: id, Status: unavailable}
 		if err := d.Failure(); err != nil {
 			one.Error = err.Error()
 		}
 		if g, err := d.Pin(); err == nil {
-			f := query.AsOf(g.Manifest, time.Now())
-			one.Status, one.freshness, one.PublishedAt = healthy, &f, &g.Manifest.PublishedAt
+			f := query.AsOf(g.Manifest(), time.Now())
+			one.Status, one.freshness, one.PublishedAt = healthy, &f, &g.Manifest().PublishedAt
 			if tables {
-				one.Tables = g.Manifest.Tables
+				one.Tables = g.Manifest().Tables
 			}
 			g.Release()
 		}
@@ -58,7 +58,7 @@ func (s *Server) describe(tables bool) (all []databaseStatus, ready bool) {
 }
 
 func (s *Server) health(c *fiber.Ctx) error {
-	databases, ready := s.describe(false)
+	databases, ready := s.databases(c, false)
 	status, code := healthy, fiber.StatusOK
 	if !ready {
 		status, code = unavailable, fiber.StatusServiceUnavailable
@@ -68,14 +68,14 @@ func (s *Server) health(c *fiber.Ctx) error {
 
 // ready is 200 when every database has something to serve and there is at least one.
 func (s *Server) ready(c *fiber.Ctx) error {
-	if _, ready := s.describe(false); !ready {
+	if _, ready := s.databases(c, false); !ready {
 		return c.Status(fiber.StatusServiceUnavailable).JSON(fiber.Map{"status": "not ready"})
 	}
 	return c.JSON(fiber.Map{"status": "ready"})
 }
 
 func (s *Server) status(c *fiber.Ctx) error {
-	databases, _ := s.describe(true)
+	databases, _ := s.databases(c, true)
 	return c.JSON(fiber.Map{
 		"version": s.Version, "duckdb": duck.Version(), "startedAt": s.Started.UTC(), "uptime": time.Since(s.Started).Seconds(),
 		"databases": databases,
@@ -83,6 +83,6 @@ func (s *Server) status(c *fiber.Ctx) error {
 }
 
 func (s *Server) listDatabases(c *fiber.Ctx) error {
-	databases, _ := s.describe(false)
+	databases, _ := s.databases(c, false)
 	return c.JSON(fiber.Map{"success": true, "databases": databases})
 }

@@ -12,8 +12,22 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
 )
 
+// snapshot pins the database that a request means.
+func (s *Server) snapshot(c *fiber.Ctx) (*query.Snapshot, error) {
+	id, err := s.database(c)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := s.Queries.Snapshot(id)
+	if err != nil {
+		return nil, err
+	}
+	setFreshness(c, snapshot.Manifest())
+	return snapshot, nil
+}
+
 func (s *Server) listTables(c *fiber.Ctx) error {
-	snapshot, err := s.Queries.Snapshot(database(c))
+	snapshot, err := s.snapshot(c)
 	if err != nil {
 		return err
 	}
@@ -29,18 +43,18 @@ func (s *Server) tableSchema(c *fiber.Ctx) error {
 	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
 		const sql = `SELECT column_name, data_type AS column_type, is_nullable AS "null", NULL AS key, column_default AS default_value, NULL AS extra
 			FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position`
-		return s.answer(c, snapshot, `{"columns":`, sql, []any{table}, "}")
+		return s.sendTable(c, snapshot, `{"columns":`, sql, []any{table}, "}")
 	})
 }
 
 func (s *Server) tableData(c *fiber.Ctx) error {
-	limit, offset := c.QueryInt("limit", 100), c.QueryInt("offset")
-	if offset < 0 {
-		return invalid("offset must not be negative")
+	offset, limit, err := window(c, 100, 10000)
+	if err != nil {
+		return err
 	}
 	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
 		sql := "SELECT * FROM " + duck.Identifier(table) + " LIMIT ? OFFSET ?"
-		return s.answer(c, snapshot, "", sql, []any{min(max(limit, 1), 10000), offset}, "")
+		return s.sendTable(c, snapshot, "", sql, []any{limit, offset}, "")
 	})
 }
 
@@ -57,7 +71,7 @@ func (s *Server) tableCount(c *fiber.Ctx) error {
 
 // withTable runs fn on the route's table, under the name that the source gave it.
 func (s *Server) withTable(c *fiber.Ctx, fn func(*query.Snapshot, string) error) error {
-	snapshot, err := s.Queries.Snapshot(database(c))
+	snapshot, err := s.snapshot(c)
 	if err != nil {
 		return err
 	}
@@ -71,11 +85,12 @@ func (s *Server) withTable(c *fiber.Ctx, fn func(*query.Snapshot, string) error)
 	return fiber.NewError(fiber.StatusNotFound, "table '"+wanted+"' does not exist")
 }
 
-// answer sends a statement's rows between before and after.
-func (s *Server) answer(c *fiber.Ctx, snapshot *query.Snapshot, before, sql string, params []any, after string) error {
-	body, err := snapshot.AppendJSON(c.UserContext(), []byte(before), query.Statement{SQL: sql, Params: params, Dialect: dialect.DuckDB}, encode.Options{})
+// sendTable sends a statement's rows between before and after.
+func (s *Server) sendTable(c *fiber.Ctx, snapshot *query.Snapshot, before, sql string, params []any, after string) error {
+	statement := query.Statement{SQL: sql, Params: params, Dialect: dialect.DuckDB, Key: identity(c).Name}
+	body, err := snapshot.AppendJSON(c.UserContext(), []byte(before), statement, encode.Options{})
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, append(body, after...))
+	return s.sendJSON(c, append(body, after...))
 }

@@ -80,6 +80,9 @@ func (i inspection) allow(n node) error {
 		if name := strings.ToLower(text(n, "function_name")); name != "" && !i.calls[name] {
 			return refuse(n, "function %s is not allowed", name)
 		}
+		if tooLarge(n) {
+			return refuse(n, "%s makes too large a value: at most %.0f at once", text(n, "function_name"), growing[strings.ToLower(text(n, "function_name"))])
+		}
 		return nil
 	}
 	kind := text(n, "type")
@@ -132,11 +135,26 @@ func (i inspection) table(n node) error {
 	if catalog != "" && catalog != i.database || schema != "" && schema != "main" {
 		return refuse(n, "Catalog Error: Table %s is not in this database; ask for another database by its own connection (?db=)", strings.Trim(catalog+"."+schema+"."+name, "."))
 	}
+	if looksLikeFile(name) {
+		return refuse(n, "files cannot be read: %s is no table", name)
+	}
 	if i.system[name] {
 		return refuse(n, "%s is not allowed: use SHOW TABLES, DESCRIBE, information_schema.tables or information_schema.columns", name)
 	}
 	return nil
 }
+
+// looksLikeFile tells whether DuckDB would look for a file when there is no table of that name. The engine that runs
+// the statement opens none; here it is refused before that.
+func looksLikeFile(name string) bool {
+	if strings.ContainsAny(name, `/\*`) {
+		return true
+	}
+	at := strings.LastIndexByte(name, '.')
+	return at >= 0 && fileEndings[name[at+1:]]
+}
+
+var fileEndings = set("csv", "tsv", "json", "jsonl", "ndjson", "parquet", "duckdb", "db", "gz", "zst", "xlsx", "arrow", "txt")
 
 // Hidden tells whether a table is Duckling's own and not for clients. Names are in lower case.
 func Hidden(schema, table string) bool {

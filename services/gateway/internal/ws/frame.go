@@ -6,51 +6,111 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
+	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
 	"github.com/chittihq/duckling/services/gateway/internal/dialect"
 	"github.com/chittihq/duckling/services/gateway/internal/encode"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
 )
 
-// request is a frame from a client.
-type request struct {
-	// ID is given back as it came, a string or a number.
-	ID     json.RawMessage `json:"id"`
-	Type   string          `json:"type"`
-	APIKey string          `json:"apiKey"`
-	SQL    string          `json:"sql"`
-	Params query.Params    `json:"params"`
+// frame is a message from a client, of any type; schemas/ws describes them.
+type frame struct {
+	ID   requestID `json:"id"`
+	Type string    `json:"type"`
 
-	// Meta asks for the generation and its age beside the rows.
-	Meta     bool            `json:"meta"`
-	Dialect  string          `json:"dialect"`
-	Numbers  encode.Numbers  `json:"numbers"`
-	Times    encode.Times    `json:"times"`
-	JSONMode encode.JSONMode `json:"jsonMode"`
+	APIKey string `json:"apiKey"`
+
+	SQL     string       `json:"sql"`
+	Params  query.Params `json:"params"`
+	Queries []item       `json:"queries"`
+	// Meta asks for the columns and the generation beside the rows.
+	Meta       bool            `json:"meta"`
+	Dialect    string          `json:"dialect"`
+	NumberMode encode.Numbers  `json:"numberMode"`
+	DateMode   encode.Times    `json:"dateMode"`
+	JSONMode   encode.JSONMode `json:"jsonMode"`
+
+	Statement string `json:"statement"`
+	Target    string `json:"target"`
+
+	Credit        *int  `json:"credit"`
+	ChunkRows     *int  `json:"chunkRows"`
+	Diff          bool  `json:"diff"`
+	MinIntervalMs int64 `json:"minIntervalMs"`
+}
+
+// item is one query of a batch.
+type item struct {
+	SQL    string       `json:"sql"`
+	Params query.Params `json:"params"`
+}
+
+// requestID is the id that a client chose, and the same as JSON.
+type requestID struct {
+	text string
+	json []byte
 }
 
 var (
-	parseErrorID = json.RawMessage(`"parse-error"`)
-	welcomeID    = json.RawMessage(`"welcome"`)
+	errID        = errors.New("an id is a string of 1 to 128 characters")
+	parseErrorID = requestID{json: []byte(`"parse-error"`)}
+	welcomeID    = requestID{json: []byte(`"welcome"`)}
 )
 
-func (r *request) statement() (query.Statement, encode.Options, error) {
-	options := encode.Options{Numbers: r.Numbers, Times: r.Times, JSON: r.JSONMode}
-	mode, err := dialect.ParseMode(r.Dialect)
+// UnmarshalJSON implements json.Unmarshaler.
+func (id *requestID) UnmarshalJSON(data []byte) error {
+	if len(data) == 0 || data[0] != '"' {
+		return errID
+	}
+	if err := json.Unmarshal(data, &id.text); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(id.text); n == 0 || n > 128 || id.text == "welcome" || id.text == "parse-error" {
+		return errID
+	}
+	id.json = append([]byte(nil), data...)
+	return nil
+}
+
+// idOf reads the id of a frame whose other parts are wrong.
+func idOf(text []byte) requestID {
+	var f struct {
+		ID requestID `json:"id"`
+	}
+	if json.Unmarshal(text, &f) != nil || f.ID.json == nil {
+		return parseErrorID
+	}
+	return f.ID
+}
+
+// options reads how the client wants its values.
+func (f *frame) options() (dialect.Mode, encode.Options, error) {
+	options := encode.Options{Numbers: f.NumberMode, Times: f.DateMode, JSON: f.JSONMode}
+	if options.Numbers == "" {
+		options.Numbers = encode.NumbersAuto
+	}
+	if options.Times == "" {
+		options.Times = encode.TimesSQL
+	}
+	if options.JSON == "" {
+		options.JSON = encode.JSONText
+	}
+	mode, err := dialect.ParseMode(f.Dialect)
 	if err == nil {
 		err = options.Validate()
 	}
-	return query.Statement{SQL: r.SQL, Params: r.Params, Dialect: mode}, options, err
+	if err != nil {
+		return "", options, problem(query.CodeInvalidRequest, err.Error())
+	}
+	return mode, options, nil
 }
 
 // begin appends a reply's start, up to where the result or the error goes.
-func begin(dst []byte, id json.RawMessage, success bool) []byte {
-	if len(id) == 0 {
-		id = json.RawMessage("null")
-	}
+func begin(dst []byte, id requestID, success bool) []byte {
 	dst = append(dst, `{"id":`...)
-	dst = append(dst, id...)
+	dst = append(dst, id.json...)
 	dst = append(dst, `,"success":`...)
 	return strconv.AppendBool(dst, success)
 }
@@ -60,31 +120,71 @@ func appendDuration(dst []byte, took time.Duration) []byte {
 	return strconv.AppendFloat(dst, math.Round(float64(took)/float64(time.Microsecond))/1000, 'f', -1, 64)
 }
 
-func appendMeta(dst []byte, m *generation.Manifest, now time.Time) ([]byte, error) {
-	meta, err := json.Marshal(query.AsOf(m, now))
-	if err != nil {
-		return dst, err
+// appendMeta writes what a result is and how fresh.
+func appendMeta(dst []byte, columns []duck.Column, m *generation.Manifest, now time.Time) []byte {
+	f := query.AsOf(m, now)
+	dst = append(dst, `,"meta":{"columns":`...)
+	dst = appendColumns(dst, columns)
+	dst = append(dst, `,"generation":`...)
+	dst = strconv.AppendUint(dst, f.Generation, 10)
+	dst = append(dst, `,"asOf":`...)
+	if f.AsOf == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(dst, '"')
+		dst = f.AsOf.AppendFormat(dst, "2006-01-02T15:04:05.999999Z")
+		dst = append(dst, '"')
 	}
-	dst = append(dst, `,"meta":`...)
-	return append(dst, meta...), nil
+	dst = append(dst, `,"lagMs":`...)
+	dst = strconv.AppendInt(dst, f.LagMs, 10)
+	dst = append(dst, `,"position":{`...)
+	comma := ""
+	if f.Position.GTIDSet != "" {
+		dst = append(dst, `"gtidSet":`...)
+		dst = encode.AppendString(dst, []byte(f.Position.GTIDSet))
+		comma = ","
+	}
+	if f.Position.File != "" {
+		dst = append(dst, comma...)
+		dst = append(dst, `"file":`...)
+		dst = encode.AppendString(dst, []byte(f.Position.File))
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendUint(dst, f.Position.Offset, 10)
+	}
+	return append(dst, "}}"...)
 }
 
-// appendError writes a failed reply. took is left out when it is negative.
-func appendError(dst []byte, id json.RawMessage, err error, took time.Duration) []byte {
-	dst = begin(dst, id, false)
-	dst = append(dst, `,"error":`...)
-	dst = encode.AppendString(dst, []byte(err.Error()))
-	var e *query.Error
-	if errors.As(err, &e) {
-		dst = append(dst, `,"code":"`...)
-		dst = append(dst, e.Code...)
-		dst = append(dst, '"')
-		if e.Line > 0 {
-			dst = append(dst, `,"line":`...)
-			dst = strconv.AppendInt(dst, int64(e.Line), 10)
-			dst = append(dst, `,"column":`...)
-			dst = strconv.AppendInt(dst, int64(e.Column), 10)
+func appendColumns(dst []byte, columns []duck.Column) []byte {
+	dst = append(dst, '[')
+	for i, name := range encode.UniqueNames(columns) {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
+		dst = append(dst, `{"name":`...)
+		dst = encode.AppendString(dst, []byte(name))
+		dst = append(dst, `,"type":`...)
+		dst = encode.AppendString(dst, []byte(columns[i].Type.String()))
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+// appendFailure writes the fields of a failure after its "success":false. took is left out when it is negative.
+func appendFailure(dst []byte, err error, took time.Duration) []byte {
+	e := query.Explain(err)
+	dst = append(dst, `,"error":`...)
+	dst = encode.AppendString(dst, []byte(e.Message))
+	dst = append(dst, `,"code":"`...)
+	dst = append(dst, e.Code...)
+	dst = append(dst, `","retryable":`...)
+	dst = strconv.AppendBool(dst, e.Code.Retryable())
+	if e.RetryAfter > 0 {
+		dst = append(dst, `,"retryAfterMs":`...)
+		dst = strconv.AppendInt(dst, e.RetryAfter.Milliseconds(), 10)
+	}
+	if e.Line > 0 {
+		dst = append(dst, `,"position":`...)
+		dst = strconv.AppendInt(dst, int64(e.Position), 10)
 	}
 	if took >= 0 {
 		dst = appendDuration(dst, took)
@@ -92,25 +192,21 @@ func appendError(dst []byte, id json.RawMessage, err error, took time.Duration) 
 	return append(dst, '}')
 }
 
-// rowReply is a successful reply of one row.
-func rowReply(id json.RawMessage, row map[string]any) *buffer {
-	data, err := json.Marshal([]any{row})
-	if err != nil {
-		return &buffer{appendError(nil, id, err, -1)}
-	}
-	reply := append(begin(nil, id, true), `,"result":`...)
-	return &buffer{append(append(reply, data...), '}')}
+// failure is the reply to a request that failed.
+func failure(id requestID, err error, took time.Duration) *buffer {
+	b := newBuffer()
+	b.bytes = appendFailure(begin(b.bytes, id, false), err, took)
+	return b
 }
 
-// idOf reads the id of a frame whose other parts are wrong.
-func idOf(frame []byte) json.RawMessage {
-	var r struct {
-		ID json.RawMessage `json:"id"`
-	}
-	if json.Unmarshal(frame, &r) != nil {
-		return parseErrorID
-	}
-	return r.ID
+// rowReply is a successful reply of one fixed object.
+func rowReply(id requestID, object string) *buffer {
+	b := newBuffer()
+	b.bytes = begin(b.bytes, id, true)
+	b.bytes = append(b.bytes, `,"result":[`...)
+	b.bytes = append(b.bytes, object...)
+	b.bytes = append(b.bytes, "]}"...)
+	return b
 }
 
 func problem(code query.Code, message string) error {

@@ -1,30 +1,51 @@
 // Package ws speaks Duckling's WebSocket protocol: JSON frames that carry an id, answered as they are ready.
+// schemas/ws/PROTOCOL.md is the contract.
 package ws
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chittihq/duckling/services/gateway/internal/auth"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
-	"github.com/chittihq/duckling/services/gateway/internal/reader"
 )
+
+// Limits bound what clients may take.
+type Limits struct {
+	// Connections is how many may be open.
+	Connections int
+	// Auth is how long a client may take for its key.
+	Auth time.Duration
+	// SendBytes is how much may wait for one client that does not read it, beside what is being sent; Send is how long one write may take.
+	SendBytes int
+	Send      time.Duration
+	// Credit is how long a stream waits for its client.
+	Credit time.Duration
+	// Ping is how often the server pings. A client that has not answered by the next ping is gone.
+	Ping time.Duration
+	// Requests is how much one connection may have open at once, of it Streams and Subscriptions of these; Statements
+	// is how many it may have prepared.
+	Requests, Streams, Subscriptions, Statements int
+	// Bytes bounds a batch's reply.
+	Bytes int
+}
 
 // Server makes a session of each connection.
 type Server struct {
-	queries   *query.Service
-	databases *reader.Set
-	key       auth.Key
-	version   string
-	log       *slog.Logger
-
-	connections prometheus.Gauge
+	queries *query.Service
+	auth    *auth.Authenticator
+	limits  Limits
+	version string
+	metrics *Metrics
+	log     *slog.Logger
+	hub     *hub
 
 	running  sync.WaitGroup
 	mu       sync.Mutex // guards the fields below
@@ -32,28 +53,25 @@ type Server struct {
 	sessions map[*session]struct{}
 }
 
-// New makes a Server and registers its metrics.
-func New(queries *query.Service, databases *reader.Set, key auth.Key, version string, registry prometheus.Registerer, log *slog.Logger) *Server {
-	s := &Server{queries: queries, databases: databases, key: key, version: version, log: log, sessions: make(map[*session]struct{})}
-	s.connections = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "duckling_gateway_ws_connections",
-		Help: "WebSocket connections that are open.",
-	})
-	registry.MustRegister(s.connections)
-	return s
+// New makes a Server.
+func New(queries *query.Service, who *auth.Authenticator, limits Limits, version string, metrics *Metrics, log *slog.Logger) *Server {
+	return &Server{
+		queries: queries, auth: who, limits: limits, version: version, metrics: metrics, log: log,
+		hub: newHub(queries, metrics), sessions: make(map[*session]struct{}),
+	}
 }
 
 // Register serves /ws.
 func (s *Server) Register(app *fiber.App) {
-	app.Get("/ws", s.upgrade, websocket.New(s.serve))
+	app.Get("/ws", s.upgrade, websocket.New(s.serve, websocket.Config{EnableCompression: true, WriteBufferPool: new(sync.Pool)}))
 }
 
 const (
-	localDatabase      = "database"
-	localAuthenticated = "authenticated"
+	localDatabase = "database"
+	localKey      = "key"
 )
 
-// upgrade reads what the handshake says. A key may come with it, as a header or as ?token=; a wrong one ends it here.
+// upgrade reads what the handshake says: the database, and the key, which may come as a header or as ?token=.
 func (s *Server) upgrade(c *fiber.Ctx) error {
 	if !websocket.IsWebSocketUpgrade(c) {
 		return fiber.NewError(fiber.StatusUpgradeRequired, "this address speaks WebSocket")
@@ -62,60 +80,82 @@ func (s *Server) upgrade(c *fiber.Ctx) error {
 	if presented == "" {
 		presented = c.Query("token")
 	}
-	if presented != "" && !s.key.Matches(presented) {
-		return fiber.NewError(fiber.StatusUnauthorized, "Invalid API key (API key mismatch)")
-	}
-	c.Locals(localAuthenticated, presented != "")
-	c.Locals(localDatabase, strings.Clone(c.Query("db", "default")))
+	c.Locals(localKey, strings.Clone(presented))
+	c.Locals(localDatabase, strings.Clone(c.Query("db")))
 	return c.Next()
 }
 
-func (s *Server) serve(conn *websocket.Conn) {
-	s.connections.Inc()
-	defer s.connections.Dec()
-	database := conn.Locals(localDatabase).(string) //nolint:forcetypeassert // set by upgrade
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	session := &session{
-		server: s, conn: conn, database: database, ctx: ctx, cancel: cancel,
-		authenticated: conn.Locals(localAuthenticated).(bool), //nolint:forcetypeassert // set by upgrade
-		outgoing:      make(chan *buffer, outgoingFrames),
-		places:        make(chan struct{}, inFlight),
+const mismatch = "Invalid API key (API key mismatch)"
+
+// authorize takes a key for a session: for the database that the connection named, or else for the key's own.
+func (s *Server) authorize(one *session, presented string) (*query.Error, *ending) {
+	refuse := func(code query.Code, message string, close int) (*query.Error, *ending) {
+		s.metrics.refused(refusedKey)
+		return &query.Error{Code: code, Message: message}, &ending{close, message}
 	}
-	if _, err := s.databases.Get(database); err != nil {
-		session.end(&ending{websocket.CloseInternalServerErr, err.Error()})
-		return
+	identity, err := s.auth.Identify(presented)
+	switch {
+	case errors.Is(err, auth.ErrUnknown):
+		return refuse(query.CodeNotReady, err.Error(), websocket.CloseTryAgainLater)
+	case err != nil:
+		return refuse(query.CodeUnauthorized, mismatch, websocket.ClosePolicyViolation)
 	}
-	if !s.enter(session) {
-		session.end(session.stopped())
-		return
+	if !one.named {
+		one.database = identity.Default()
 	}
-	defer s.leave(session)
-	session.run()
+	if !identity.May(one.database) {
+		return refuse(query.CodeForbidden, "This API key cannot access database '"+one.database+"'.", websocket.ClosePolicyViolation)
+	}
+	one.keyName = identity.Name
+	one.identity.Store(identity)
+	one.authenticated.Store(true)
+	return nil, nil
 }
 
-func (s *Server) enter(one *session) bool {
+func (s *Server) serve(conn *websocket.Conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	one := newSession(s, conn, conn.Locals(localDatabase).(string), ctx, cancel) //nolint:forcetypeassert // set by upgrade
+	if why := s.admit(one, conn.Locals(localKey).(string)); why != nil {         //nolint:forcetypeassert // set by upgrade
+		one.end(why)
+		return
+	}
+	defer s.leave(one)
+	one.run()
+}
+
+// admit returns why a connection cannot be taken, or nil.
+func (s *Server) admit(one *session, presented string) *ending {
+	if presented != "" {
+		if _, why := s.authorize(one, presented); why != nil {
+			return why
+		}
+	}
+	if _, err := s.queries.Database(one.database); err != nil {
+		s.metrics.refused(refusedDatabase)
+		return &ending{websocket.CloseInternalServerErr, err.Error()}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
-		return false
+	switch {
+	case s.stopped:
+		return endStopping
+	case len(s.sessions) >= s.limits.Connections:
+		s.metrics.refused(refusedConnections)
+		return &ending{websocket.CloseTryAgainLater, "too many connections (MAX_CONNECTIONS)"}
 	}
 	s.sessions[one] = struct{}{}
+	s.metrics.connections.Inc()
 	s.running.Add(1)
-	return true
+	return nil
 }
 
 func (s *Server) leave(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, one)
+	s.metrics.connections.Dec()
 	s.running.Done()
-}
-
-func (s *Server) stopping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopped
 }
 
 // Stop tells every client that the server goes away, stops their queries and returns when all connections are closed.
@@ -123,7 +163,7 @@ func (s *Server) Stop() {
 	s.mu.Lock()
 	s.stopped = true
 	for one := range s.sessions {
-		one.hangUp()
+		one.hangUp(endStopping)
 	}
 	s.mu.Unlock()
 	s.running.Wait()

@@ -1,0 +1,163 @@
+package query
+
+import (
+	"context"
+
+	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/services/gateway/internal/encode"
+	"github.com/chittihq/duckling/services/gateway/internal/reader"
+)
+
+// Answer is the outcome of a statement whose result is sent as a whole.
+type Answer struct {
+	// JSON is what Go was given, with the rows appended as an array of objects. After an error it is nil.
+	JSON []byte
+	// Columns describe the rows. The slice is shared.
+	Columns []duck.Column
+	// Err is of type *Error.
+	Err error
+}
+
+// Handle is a statement that runs beside its caller.
+type Handle struct{ stop func(*Error) bool }
+
+// Stop ends the statement with a reason, which is then its answer. It is false when the answer was on its way already.
+func (h *Handle) Stop(why *Error) bool { return h.stop(why) }
+
+// Cancel stops the statement as its client's cancel does.
+func (h *Handle) Cancel() bool { return h.stop(cancelled()) }
+
+// Go runs a statement beside the caller, appends its rows to dst and calls done once, from another goroutine. dst is
+// not the caller's any more. The snapshot may be released at once.
+//
+// The same statement with the same parameters on the same generation may be answered from the result cache, or
+// together with one that runs at this moment.
+func (sn *Snapshot) Go(st Statement, options encode.Options, dst []byte, done func(Answer)) *Handle {
+	t := sn.ticket(st)
+	once := &outcome{done: done}
+	t.abandoned = func(err error) { once.tell(Answer{Err: err}) }
+	go func() { once.tell(t.service.cache.answer(t, dst, options)) }()
+	return &Handle{stop: t.stop}
+}
+
+// answer runs the ticket's statement to its end.
+func (t *ticket) answer(dst []byte, options encode.Options) Answer {
+	rows, err := t.open()
+	if err != nil {
+		t.finish(err, 0)
+		return Answer{Err: err}
+	}
+	json, err := rows.appendJSON(dst, options)
+	columns := rows.Columns()
+	rows.Close()
+	if err != nil {
+		return Answer{Err: err}
+	}
+	return Answer{JSON: json, Columns: columns}
+}
+
+// appendJSON appends all rows as an array of objects, within the limits for a result.
+func (r *Rows) appendJSON(dst []byte, options encode.Options) ([]byte, error) {
+	encoder, err := encode.NewJSON(r.Columns(), options)
+	if err != nil {
+		r.err = Explain(err)
+		return nil, r.err
+	}
+	limits, start := r.ticket.service.limits, len(dst)
+	dst = append(dst, '[')
+	for {
+		before := r.count
+		chunk, err := r.Next()
+		if err != nil {
+			return nil, err
+		}
+		if chunk == nil {
+			return append(dst, ']'), nil
+		}
+		if before > 0 {
+			dst = append(dst, ',')
+		}
+		dst = encoder.AppendRows(dst, chunk)
+		if err := limits.check(r.count, len(dst)-start); err != nil {
+			r.ticket.service.metrics.rejected(rejectedSize)
+			r.err = err
+			return nil, err
+		}
+	}
+}
+
+// AppendJSON runs a statement and appends its rows to dst as a JSON array of objects. On an error, of type *Error, dst is
+// returned as it was. It stops when ctx ends.
+func (sn *Snapshot) AppendJSON(ctx context.Context, dst []byte, st Statement, options encode.Options) ([]byte, error) {
+	answered := make(chan Answer, 1)
+	// The statement does not get dst itself: when it cannot be stopped it goes on writing after this has returned.
+	handle := sn.Go(st, options, nil, func(a Answer) { answered <- a })
+	defer context.AfterFunc(ctx, func() { handle.Cancel() })()
+	a := <-answered
+	if a.Err != nil {
+		return dst, a.Err
+	}
+	return append(dst, a.JSON...), nil
+}
+
+// Prepared describes a statement that was prepared and not run.
+type Prepared struct {
+	Parameters int
+	Columns    []duck.Column
+}
+
+// Prepare checks a statement and describes it. A column whose type depends on a parameter is described as for null.
+func (sn *Snapshot) Prepare(st Statement, done func(Prepared, error)) *Handle {
+	t := sn.ticket(st)
+	once := &outcome{}
+	t.abandoned = func(err error) {
+		once.first(func() { done(Prepared{}, err) })
+	}
+	go func() {
+		prepared, err := t.prepare()
+		t.finish(err, 0)
+		once.first(func() { done(prepared, err) })
+	}()
+	return &Handle{stop: t.stop}
+}
+
+func (t *ticket) prepare() (Prepared, error) {
+	p := t.service.plan(t.generation.Database, t.statement)
+	if p.err != nil {
+		return Prepared{}, p.err
+	}
+	if err := t.enter(); err != nil {
+		return Prepared{}, err
+	}
+	conn, err := t.generation.Conn()
+	if err != nil {
+		return Prepared{}, Explain(err)
+	}
+	if err := t.use(conn); err != nil {
+		t.drop(conn, false)
+		return Prepared{}, err
+	}
+	stmt, err := conn.Prepare(p.sql)
+	if err != nil {
+		err = t.explain(p, err)
+		t.drop(conn, true)
+		return Prepared{}, err
+	}
+	prepared := Prepared{Parameters: stmt.Params(), Columns: stmt.Columns()}
+	if len(prepared.Columns) > 0 && prepared.Columns[0].Type.ID == 0 {
+		// DuckDB leaves open what depends on the parameters' types.
+		prepared.Columns = describe(conn, p.sql, prepared.Parameters)
+	}
+	t.drop(conn, false)
+	return prepared, nil
+}
+
+// describe returns the columns that a statement gives when its parameters are null, or none if it cannot be told.
+func describe(conn *reader.Conn, sql string, params int) []duck.Column {
+	result, err := run(conn, "SELECT * FROM ("+sql+"\n) LIMIT 0", make([]any, params))
+	if err != nil {
+		return nil
+	}
+	defer result.Close()
+	return result.Columns()
+}

@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"math"
+	"strings"
+)
+
+// growing are the functions that make a value as large as a number says, inside of one step that DuckDB cannot stop.
+// Each has the largest number that may be written for it. A number that comes from a column or a parameter is not seen
+// here: what takes too long is ended from outside.
+var growing = map[string]float64{
+	"repeat": maxText, "lpad": maxText, "rpad": maxText, "space": maxText, "bar": maxText,
+	"range": maxList, "generate_series": maxList, "list_resize": maxList, "array_resize": maxList,
+}
+
+const (
+	maxText = 100e6 // bytes
+	maxList = 10e6  // elements
+)
+
+// tooLarge tells whether a call makes too large a value of numbers in its text.
+func tooLarge(call node) bool {
+	most, ok := growing[strings.ToLower(text(call, "function_name"))]
+	return ok && size(call) > most
+}
+
+// size is the largest number among a call's arguments; for repeat of a repeat, their product.
+func size(call node) float64 {
+	largest := 0.0
+	inner := 1.0
+	children, _ := call["children"].([]any)
+	for _, child := range children {
+		child, ok := child.(node)
+		if !ok {
+			continue
+		}
+		if growing[strings.ToLower(text(child, "function_name"))] > 0 {
+			inner = math.Max(inner, size(child))
+		} else if n, ok := number(child); ok {
+			largest = math.Max(largest, math.Abs(n))
+		}
+	}
+	return math.Max(largest, 1) * inner
+}
+
+// number is the value of an expression of nothing but numbers.
+func number(n node) (float64, bool) {
+	switch text(n, "class") {
+	case "CONSTANT":
+		value, _ := n["value"].(node)
+		switch v := value["value"].(type) {
+		case float64:
+			return v, true
+		case node: // wider than 64 bits
+			upper, ok := v["upper"].(float64)
+			return upper * math.Pow(2, 64), ok
+		}
+	case "CAST":
+		if child, ok := n["child"].(node); ok {
+			return number(child)
+		}
+	case "FUNCTION":
+		children, _ := n["children"].([]any)
+		values := make([]float64, 0, len(children))
+		for _, child := range children {
+			child, ok := child.(node)
+			if !ok {
+				return 0, false
+			}
+			v, ok := number(child)
+			if !ok {
+				return 0, false
+			}
+			values = append(values, v)
+		}
+		return arithmetic(text(n, "function_name"), values)
+	}
+	return 0, false
+}
+
+func arithmetic(name string, v []float64) (float64, bool) {
+	if len(v) == 1 {
+		return v[0], name == "-" || name == "+"
+	}
+	if len(v) != 2 {
+		return 0, false
+	}
+	switch name {
+	case "+", "-":
+		return math.Abs(v[0]) + math.Abs(v[1]), true
+	case "*":
+		return v[0] * v[1], true
+	case "/", "//":
+		return v[0] / v[1], true
+	case "**", "^", "pow", "power":
+		return math.Pow(v[0], v[1]), true
+	case "<<":
+		return v[0] * math.Pow(2, v[1]), true
+	}
+	return 0, false
+}
