@@ -33,7 +33,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // it is in the system's temporary directory
 	page := report.New("formats", "Results of a million and of ten million rows with six columns (integer, two texts, decimal, time, float) over HTTP on one machine, best of "+
 		strconv.Itoa(runs)+". The client reads and drops what it gets. Memory is the gateway's peak resident set while it sends that format, DuckDB's cache of the file included. "+
 		"The driver's loop reads the same rows in one process and looks at none.")

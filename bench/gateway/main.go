@@ -86,7 +86,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // it is in the system's temporary directory
 	if o.binary == "" {
 		o.binary = filepath.Join(dir, "gateway")
 		build := exec.CommandContext(ctx, "go", "build", "-o", o.binary, ".") //nolint:gosec // a fixed command
