@@ -250,3 +250,27 @@ func TestEmptySource(t *testing.T) {
 		return err
 	})
 }
+
+// A volume that cannot be written makes the loader unready and names the place; once it can be, the loader goes on by itself.
+func TestUnwritableVolume(t *testing.T) {
+	ctx := t.Context()
+	server := mysqltest.ForTest(t, mysqltest.MariaDB)
+	b := newBank(ctx, t, server, 5)
+	s := newStack(t, server.URL("bank"))
+	// A file where the directory should be stands for a volume that refuses writes: root may write anywhere else.
+	place := filepath.Join(s.DataDir(), "default")
+	if err := os.WriteFile(place, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startOnly(t, s, s.NATS, s.Ingest, s.Loader)
+	awaitCondition(ctx, t, s.Loader, place)
+	if log := s.Loader.Tail(); strings.Contains(log, "goroutine ") {
+		t.Errorf("the log shows a stack trace:\n%s", log)
+	}
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	start(ctx, t, s)
+	caughtUp(ctx, t, b, connect(ctx, t, s))
+	mustEqual(ctx, t, b, s)
+}
