@@ -150,9 +150,12 @@ func TestGatewayRefuses(t *testing.T) {
 		}
 		return nil
 	})
-	if log := s.Gateway.Tail(); !strings.Contains(log, "is damaged") || !strings.Contains(log, m.File) {
-		t.Errorf("the log does not name the damage:\n%s", log)
-	}
+	eventually(ctx, t, "the log to name the damage", func() error {
+		if log := s.Gateway.Tail(); !strings.Contains(log, "is damaged") || !strings.Contains(log, m.File) {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 	// The loader replaces it by itself.
 	start(ctx, t, s)
 	caughtUp(ctx, t, b, client)
