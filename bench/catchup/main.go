@@ -31,20 +31,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	if err := r.Stack.Start(ctx); err != nil {
-		return err
-	}
-	client, err := r.Connect(ctx)
+	client, err := r.Serve(ctx)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if err := r.Probe(ctx, 1); err != nil {
-		return err
-	}
-	if err := r.AwaitProbe(ctx, client, 1); err != nil {
-		return err
-	}
 	if err := r.Stack.Ingest.Stop(ctx); err != nil {
 		return err
 	}

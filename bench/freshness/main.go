@@ -33,20 +33,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	if err := r.Stack.Start(ctx); err != nil {
-		return err
-	}
-	client, err := r.Connect(ctx)
+	client, err := r.Serve(ctx)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if err := r.Probe(ctx, 0); err != nil {
-		return err
-	}
-	if err := r.AwaitProbe(ctx, client, 0); err != nil {
-		return err
-	}
 	page := report.New("freshness", fmt.Sprintf("Commit to visible over WebSocket from another process: %d single-row commits a second into the table `Order`, on the shop with 1M orders.", rate))
 	seen, err := measure(ctx, r, client)
 	if err != nil {

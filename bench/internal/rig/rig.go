@@ -58,6 +58,26 @@ func (r *Rig) Connect(ctx context.Context) (*duckling.Client, error) {
 	return duckling.Open(ctx, duckling.Config{URL: r.Stack.WebSocket(), APIKey: stack.Key})
 }
 
+// Serve starts the stack and returns a client that has seen a row committed since.
+func (r *Rig) Serve(ctx context.Context) (*duckling.Client, error) {
+	if err := r.Stack.Start(ctx); err != nil {
+		return nil, err
+	}
+	client, err := r.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = r.Probe(ctx, 1)
+	if err == nil {
+		err = r.AwaitProbe(ctx, client, 1)
+	}
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
 // Probe commits row id of the probe table.
 func (r *Rig) Probe(ctx context.Context, id int64) error {
 	_, err := r.DB.ExecContext(ctx, "INSERT INTO probe VALUES (?)", id)
