@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -99,6 +100,8 @@ func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*T
 			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
 		}
 	}
+	// Dropped after its name was read and before its columns were.
+	maps.DeleteFunc(r.tables, func(_ string, t *Table) bool { return len(t.Columns) == 0 })
 	return r.tables, nil
 }
 
