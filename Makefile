@@ -29,7 +29,8 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: build testdb ## Run everything on a generated shop. DEMO_SECONDS=n ends it by itself.
-	@go run ./demo
+	@go build -o $(BIN)/ ./demo
+	@exec $(BIN)/demo
 
 .PHONY: up
 up: ## Build the images and start the stack with Docker Compose.
