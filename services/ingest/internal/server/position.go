@@ -127,18 +127,47 @@ func (s *Server) AwaitVisible(ctx context.Context, conn *sql.Conn, p binlog.Posi
 	case s.Flavor == binlog.MariaDB:
 		return s.awaitSnapshot(ctx, conn, p)
 	case p.GTIDs != nil:
-		return awaitExecuted(ctx, conn, p.GTIDs)
+		return awaitExecuted(ctx, conn, p.GTIDs.String())
 	default:
 		// Without GTIDs only a lock knows: it is granted when the writers of the table have committed.
 		return s.Locked(ctx, conn, table, func() error { return nil })
 	}
 }
 
-func awaitExecuted(ctx context.Context, conn *sql.Conn, set *binlog.GTIDSet) error {
+// AwaitDefinition returns when the schema shows what a statement on a table did, of which the binlog has told already:
+// MySQL sends it before its dictionary is committed. MariaDB's schema waits by itself.
+func (s *Server) AwaitDefinition(ctx context.Context, gtid binlog.GTID, table string) error {
+	if s.Flavor == binlog.MariaDB {
+		return nil
+	}
+	conn, err := s.DB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if gtid.Valid() {
+		return awaitExecuted(ctx, conn, gtid.String())
+	}
+	// The statement holds its table's name until then, even one that does not exist yet.
+	if _, err := conn.ExecContext(ctx, "SET SESSION lock_wait_timeout = 5"); err != nil {
+		return fmt.Errorf("waiting for the definition of %q: %w", table, err)
+	}
+	for {
+		_, err := conn.ExecContext(ctx, "SELECT 1 FROM "+s.Name(table)+" LIMIT 0")
+		switch {
+		case err == nil, Is(err, 1146, 1049, 1142): // there, dropped since, or not for us to see
+			return nil
+		case !Is(err, 1205):
+			return fmt.Errorf("waiting for the definition of %q: %w", table, err)
+		}
+	}
+}
+
+func awaitExecuted(ctx context.Context, conn *sql.Conn, set string) error {
 	for {
 		// In steps, for the wait does not end with the connection.
 		var timedOut int
-		if err := conn.QueryRowContext(ctx, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 5)", set.String()).Scan(&timedOut); err != nil {
+		if err := conn.QueryRowContext(ctx, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 5)", set).Scan(&timedOut); err != nil {
 			return fmt.Errorf("waiting for the source to execute what its binlog says: %w", err)
 		}
 		if timedOut == 0 {

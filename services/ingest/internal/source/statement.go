@@ -24,6 +24,9 @@ func (r *run) statement(ctx context.Context, e *binlog.Event) error {
 	if err := r.quarantineBefore(ctx, s); err != nil {
 		return err
 	}
+	if err := r.awaitDefinitions(ctx, s, e.GTID); err != nil {
+		return err
+	}
 	r.reach(e)
 	sent, err := r.sendParts(ctx, s, e.SQL, e.Schema, transactionName(e), 0)
 	if err != nil {
@@ -49,11 +52,31 @@ func (r *run) statementWithin(ctx context.Context, e *binlog.Event) error {
 		if err := r.writer.Flush(ctx); err != nil {
 			return err
 		}
+		if err := r.awaitDefinitions(ctx, s, e.GTID); err != nil {
+			return err
+		}
 		event, err := r.plan(ctx, s, 0)
 		if err != nil || event == nil {
 			return err
 		}
 		return r.sendEvent(ctx, event, e.SQL, e.Schema, transactionName(e), "create")
+	}
+	return nil
+}
+
+// awaitDefinitions waits until the schema shows the tables that a statement has defined, so that one which is not there is
+// gone and not yet to come.
+func (r *run) awaitDefinitions(ctx context.Context, s ddl.Statement, gtid binlog.GTID) error {
+	if s.Kind != ddl.Create && s.Kind != ddl.Alter {
+		return nil
+	}
+	for _, name := range s.Tables {
+		if name.Schema != r.server.Schema || !r.follows(name.Table) {
+			continue
+		}
+		if err := r.server.AwaitDefinition(ctx, gtid, name.Table); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -92,7 +115,7 @@ func (r *run) quarantineBefore(ctx context.Context, s ddl.Statement) error {
 		if name.Schema != r.server.Schema || t == nil {
 			continue
 		}
-		reason := ""
+		var reason string
 		switch {
 		case t.phase == cdcv1.TableState_PHASE_COPYING:
 			reason = "its definition changed while it was being copied"
