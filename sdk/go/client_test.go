@@ -179,7 +179,7 @@ func TestContextThatHasEndedSendsNothing(t *testing.T) {
 
 func TestRequestTimeoutTellsTheServer(t *testing.T) {
 	told := make(chan struct{})
-	c := open(t, duckling.Config{RequestTimeout: 20 * time.Millisecond}, func(conn *scripted.Conn) {
+	c := open(t, duckling.Config{}, func(conn *scripted.Conn) {
 		conn.Each(func(f scripted.Frame) bool {
 			if f.Str("type") == "cancel" {
 				close(told)
@@ -187,7 +187,7 @@ func TestRequestTimeoutTellsTheServer(t *testing.T) {
 			return true
 		})
 	})
-	_, err := c.Query(t.Context(), "SELECT slow()")
+	_, err := c.Do(t.Context(), duckling.Request{SQL: "SELECT slow()", Timeout: 100 * time.Millisecond})
 	e := wantCode(t, err, duckling.CodeRequestTimeout)
 	if !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("the error is %+v", e)

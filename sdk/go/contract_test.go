@@ -2,210 +2,385 @@ package duckling_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	duckling "github.com/chittihq/duckling/sdk/go"
-	"github.com/chittihq/duckling/sdk/go/internal/scripted"
 )
 
-// What a client may rely on from any gateway, the same list as the TypeScript client's.
-// It runs against the server at DUCKLING_CONTRACT_URL with the key in DUCKLING_CONTRACT_API_KEY, and
-// against a scripted stand-in when no such server is named.
-
-const endless = "SELECT COUNT(*) AS n FROM range(100000000) a, range(100000000) b WHERE a.range % 7 = b.range % 5"
-
-func contractConfig(t *testing.T) duckling.Config {
-	t.Helper()
-	cfg := duckling.Config{URL: os.Getenv("DUCKLING_CONTRACT_URL"), APIKey: os.Getenv("DUCKLING_CONTRACT_API_KEY"), NoReconnect: true}
-	if cfg.URL == "" {
-		cfg.URL, cfg.APIKey = scripted.Start(t, standIn).URL, scripted.Key
-	}
-	return cfg
-}
-
+// What a client may rely on, played against the real gateway. The list is the one that the TypeScript client plays too;
+// testkit/contract/README.md says what its steps mean.
 func TestContract(t *testing.T) {
-	cfg := contractConfig(t)
-	for name, check := range map[string]func(*testing.T, *duckling.Client){
-		"query, params and backticks":       contractQuery,
-		"values are exact":                  contractValues,
-		"wrong statements have their codes": contractErrors,
-		"a batch runs past a failure":       contractBatch,
-		"a prepared statement":              contractPrepared,
-		"a slow query holds nothing up":     contractCancel,
-		"a stream gives every row once":     contractStream,
-		"a stream that is left":             contractLeftStream,
-		"a subscription":                    contractSubscription,
-		"a result of 10 MB":                 contractLarge,
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, err := duckling.Open(t.Context(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			check(t, c)
-			if n, err := duckling.Get[int](t.Context(), c, "SELECT 1 AS n"); err != nil || n != 1 {
-				t.Errorf("the connection did not survive: %d (%v)", n, err)
-			}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "testkit/contract/exchanges.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var exchanges []exchange
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.DisallowUnknownFields()
+	d.UseNumber()
+	if err := d.Decode(&exchanges); err != nil {
+		t.Fatal(err)
+	}
+	server := startContractServer(t, root)
+	for _, e := range exchanges {
+		t.Run(e.Name, func(t *testing.T) { e.play(t, server) })
+	}
+}
+
+type exchange struct {
+	Name   string
+	Client struct {
+		Reconnect         *bool
+		PingMs, ConnectMs int
+	}
+	Steps []step
+}
+
+type step struct {
+	expected
+
+	Server, Body                  string
+	Connect                       *struct{ Key, Database string }
+	Query, Prepare, Stream, Until string
+	Batch                         []string
+	Subscribe                     string
+	Execute, Await, Abort         string
+	Read, Rest, Next, Leave       string
+	Event                         string
+	Ping                          bool
+
+	As                string
+	Params            []any
+	Retry             bool
+	TimeoutMs         int
+	ChunkRows, Window int // this client has its own
+	Parameters        int
+}
+
+// expected is what an outcome has to be.
+type expected struct {
+	Rows        []map[string]any
+	Count       *int
+	Sum, Length map[string]int
+	Each        map[string]any
+	Error, Text string
+	Results     []expected
+}
+
+// outcome is what became of a request.
+type outcome struct {
+	rows    []map[string]any
+	results []outcome
+	err     error
+}
+
+// begun is a request that a later step waits for.
+type begun struct {
+	done  chan outcome
+	abort context.CancelFunc
+}
+
+// player plays one exchange.
+type player struct {
+	server        *contractServer
+	cfg           duckling.Config
+	client        *duckling.Client
+	events        chan string
+	begun         map[string]begun
+	statements    map[string]*duckling.Stmt
+	streams       map[string]*duckling.RowStream
+	subscriptions map[string]subscription
+}
+
+type subscription struct {
+	next func() (*duckling.Update, error, bool)
+	stop func()
+}
+
+func (e exchange) play(t *testing.T, server *contractServer) {
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	p := &player{
+		server: server, events: make(chan string, 1000), begun: map[string]begun{},
+		statements: map[string]*duckling.Stmt{}, streams: map[string]*duckling.RowStream{}, subscriptions: map[string]subscription{},
+	}
+	p.cfg = duckling.Config{
+		URL: server.URL, APIKey: server.Key, NoReconnect: e.Client.Reconnect != nil && !*e.Client.Reconnect,
+		MaxReconnectAttempts: -1, ReconnectDelay: ms(20), ConnectTimeout: max(ms(e.Client.ConnectMs), 0), RequestTimeout: time.Minute,
+		PingInterval: ms(e.Client.PingMs), OnEvent: func(event duckling.Event) { p.events <- event.Kind.String() },
+	}
+	if p.cfg.ConnectTimeout == 0 {
+		p.cfg.ConnectTimeout = 30 * time.Second
+	}
+	var err error
+	if p.client, err = duckling.New(p.cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer p.client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i, s := range e.Steps {
+		if err := p.take(ctx, s); err != nil {
+			text, _ := json.Marshal(s) // it is only told
+			t.Fatalf("step %d, %.500s: %v", i+1, text, err)
+		}
+	}
+}
+
+func (p *player) take(ctx context.Context, s step) error {
+	switch {
+	case s.Server != "":
+		return p.server.ask(ctx, s.Server, s.Body)
+	case s.Connect != nil:
+		return s.check(p.connect(ctx, s))
+	case s.Query != "":
+		return p.request(ctx, s, func(ctx context.Context) outcome {
+			return rowsOf(p.client.Do(ctx, duckling.Request{SQL: s.Query, Args: s.Params, Retry: s.Retry, Timeout: s.timeout()}))
 		})
-	}
-	t.Run("a wrong key", func(t *testing.T) {
-		wrong := cfg
-		wrong.APIKey = "wrong"
-		_, err := duckling.Open(t.Context(), wrong)
-		if e := wantCode(t, err, duckling.CodeAuthInvalid); !strings.HasPrefix(e.Error(), "Invalid API key") {
-			t.Errorf("the error is %v", e)
+	case s.Batch != nil:
+		return p.request(ctx, s, func(ctx context.Context) outcome { return p.batch(ctx, s) })
+	case s.Until != "":
+		return p.until(ctx, s)
+	case s.Await != "":
+		return s.check(<-p.begun[s.Await].done)
+	case s.Abort != "":
+		p.begun[s.Abort].abort()
+		return expected{Error: "ABORTED"}.check(<-p.begun[s.Abort].done)
+	case s.Prepare != "":
+		statement, err := p.client.Prepare(ctx, s.Prepare)
+		if err == nil && statement.Parameters() != s.Parameters {
+			err = fmt.Errorf("%d parameters", statement.Parameters())
 		}
-	})
-	t.Run("an unknown database", func(t *testing.T) {
-		wrong := cfg
-		wrong.Database = "no_such_database"
-		_, err := duckling.Open(t.Context(), wrong)
-		e := wantCode(t, err, duckling.CodeDatabaseNotFound)
-		if !strings.HasPrefix(e.Error(), "Database 'no_such_database' not found. Available databases: ") || e.CloseCode != 1011 {
-			t.Errorf("the error is %+v", e)
-		}
-	})
-}
-
-func contractQuery(t *testing.T, c *duckling.Client) {
-	for _, sql := range []string{"SELECT 1 AS n", "SELECT 1 AS `n`"} {
-		result, err := c.Query(t.Context(), sql)
-		if err != nil || only(t, result) != 1 || result.Columns()[0].Name != "n" || result.Columns()[0].Type == "" {
-			t.Fatalf("%s: %v", sql, err)
-		}
-	}
-	var (
-		a string
-		b *string
-		d bool
-	)
-	result, err := c.Query(t.Context(), "SELECT ? AS a, ? AS b, ? AS c", "x", nil, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := result.Row(0).Scan(&a, &b, &d); err != nil || a != "x" || b != nil || !d {
-		t.Fatalf("%q %v %v (%v)", a, b, d, err)
-	}
-}
-
-func contractValues(t *testing.T, c *duckling.Client) {
-	result, err := c.Query(t.Context(), "SELECT 9007199254740993 AS big, 5 AS small")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := string(result.JSON()); got != `[{"big":9007199254740993,"small":5}]` {
-		t.Errorf("the rows are %s", got)
-	}
-	at, err := duckling.Get[string](t.Context(), c, "SELECT TIMESTAMP '2025-01-31 10:00:00.5' AS at")
-	if err != nil || !strings.HasPrefix(at, "2025-01-31 10:00:00.5") {
-		t.Errorf("the timestamp is %q (%v)", at, err)
-	}
-}
-
-func contractErrors(t *testing.T, c *duckling.Client) {
-	for sql, code := range map[string]duckling.Code{
-		"SELEC 1":                       duckling.CodeSQLSyntax,
-		"SELECT * FROM no_such_table":   duckling.CodeNotFound,
-		"DROP TABLE t":                  duckling.CodeSQLForbidden,
-		"SELECT CAST(? AS BIGINT) AS n": duckling.CodeSQLParams,
-	} {
-		_, err := c.Query(t.Context(), sql)
-		if got := duckling.CodeOf(err); got != code {
-			t.Errorf("%s: code %s, not %s (%v)", sql, got, code, err)
-		}
-	}
-}
-
-func contractBatch(t *testing.T, c *duckling.Client) {
-	results, err := c.QueryBatch(t.Context(), duckling.Statement{SQL: "SELECT 1 AS n"}, duckling.Statement{SQL: "SELEC 1"},
-		duckling.Statement{SQL: "SELECT CAST(? AS BIGINT) AS n", Args: []any{2}})
-	var failed *duckling.BatchError
-	if !errors.As(err, &failed) || failed.Index != 1 || duckling.CodeOf(err) != duckling.CodeSQLSyntax {
-		t.Fatalf("the error is %v", err)
-	}
-	if only(t, results[0]) != 1 || results[1] != nil || only(t, results[2]) != 2 {
-		t.Fatalf("results %v", results)
-	}
-	if a, b := results[0].Meta().Generation, results[2].Meta().Generation; a != b {
-		t.Fatalf("one batch on generations %d and %d", a, b)
-	}
-}
-
-func contractPrepared(t *testing.T, c *duckling.Client) {
-	s, err := c.Prepare(t.Context(), "SELECT CAST(? AS BIGINT) AS n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if s.Parameters() != 1 || fmt.Sprint(s.Columns()) != "[{n BIGINT}]" {
-		t.Fatalf("%d parameters, columns %v", s.Parameters(), s.Columns())
-	}
-	run(t, s, 1)
-	run(t, s, 2)
-}
-
-func contractCancel(t *testing.T, c *duckling.Client) {
-	ctx, cancel := context.WithCancel(t.Context())
-	slow := make(chan error, 1)
-	go func() {
-		_, err := c.Query(ctx, endless)
-		slow <- err
-	}()
-	if n, err := duckling.Get[int](t.Context(), c, "SELECT 1 AS n"); err != nil || n != 1 {
-		t.Errorf("beside a slow query: %d (%v)", n, err)
-	}
-	cancel()
-	if err := <-slow; !errors.Is(err, context.Canceled) {
-		t.Errorf("the error is %v", err)
-	}
-}
-
-func contractStream(t *testing.T, c *duckling.Client) {
-	rows, sum := 0, 0
-	for row, err := range c.Stream(t.Context(), "SELECT range AS n FROM range(25000)") {
+		p.statements[s.As] = statement
+		return err
+	case s.Execute != "":
+		return p.request(ctx, s, func(ctx context.Context) outcome { return rowsOf(p.statements[s.Execute].Query(ctx, s.Params...)) })
+	case s.Stream != "":
+		stream, err := p.client.OpenStream(ctx, duckling.Request{SQL: s.Stream, Args: s.Params})
+		p.streams[s.As] = stream
+		return err
+	case s.Read != "":
+		return s.check(read(p.streams[s.Read], *s.Count))
+	case s.Rest != "":
+		return s.check(read(p.streams[s.Rest], -1))
+	case s.Subscribe != "":
+		next, stop := iter.Pull2(p.client.Subscribe(ctx, duckling.Subscription{SQL: s.Subscribe, Args: s.Params}))
+		p.subscriptions[s.As] = subscription{next, stop}
+		return nil
+	case s.Next != "":
+		update, err, _ := p.subscriptions[s.Next].next()
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		var n int
-		if err := row.Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		rows, sum = rows+1, sum+n
+		return s.check(rowsOf(update.Result, nil))
+	case s.Leave != "":
+		p.leave(s.Leave)
+		return nil
+	case s.Event != "":
+		return p.event(ctx, s.Event)
+	case s.Ping:
+		return p.client.Ping(ctx)
 	}
-	if rows != 25000 || sum != 24999*25000/2 {
-		t.Fatalf("%d rows, sum %d", rows, sum)
+	return errors.New("no such step")
+}
+
+func (s step) timeout() time.Duration { return time.Duration(s.TimeoutMs) * time.Millisecond }
+
+func (p *player) connect(ctx context.Context, s step) outcome {
+	cfg := p.cfg
+	cfg.NoReconnect, cfg.OnEvent, cfg.Database = true, nil, s.Connect.Database
+	if s.Connect.Key != "" {
+		cfg.APIKey = s.Connect.Key
+	}
+	other, err := duckling.Open(ctx, cfg)
+	if err == nil {
+		other.Close()
+	}
+	return outcome{err: err}
+}
+
+// request runs now, or beside the next steps when it has a name.
+func (p *player) request(ctx context.Context, s step, send func(context.Context) outcome) error {
+	if s.As == "" {
+		return s.check(send(ctx))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	b := begun{make(chan outcome, 1), cancel}
+	p.begun[s.As] = b
+	go func() { b.done <- send(ctx) }()
+	return nil
+}
+
+func (p *player) batch(ctx context.Context, s step) outcome {
+	b := duckling.Batch{Retry: s.Retry, Timeout: s.timeout()}
+	for _, sql := range s.Batch {
+		b.Statements = append(b.Statements, duckling.Statement{SQL: sql})
+	}
+	results, err := p.client.DoBatch(ctx, b)
+	if results == nil {
+		return outcome{err: err}
+	}
+	o := outcome{results: make([]outcome, len(results))}
+	for i, result := range results {
+		if result != nil {
+			o.results[i] = rowsOf(result, nil)
+		}
+	}
+	for _, failed := range joined(err) {
+		var one *duckling.BatchError
+		if !errors.As(failed, &one) {
+			return outcome{err: err}
+		}
+		o.results[one.Index].err = one
+	}
+	return o
+}
+
+func joined(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	return nil
+}
+
+// until asks again until the answer is as expected, for at most a minute.
+func (p *player) until(ctx context.Context, s step) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := s.check(rowsOf(p.client.Query(ctx, s.Until)))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
-func contractLeftStream(t *testing.T, c *duckling.Client) {
-	rows := 0
-	for _, err := range c.Stream(t.Context(), "SELECT range AS n FROM range(1000000)") {
+func (p *player) leave(name string) {
+	if s, ok := p.statements[name]; ok {
+		s.Close()
+	}
+	if s, ok := p.streams[name]; ok {
+		s.Close()
+	}
+	if s, ok := p.subscriptions[name]; ok {
+		s.stop()
+	}
+}
+
+// event waits for one; it and those before it are then past.
+func (p *player) event(ctx context.Context, name string) error {
+	for {
+		select {
+		case got := <-p.events:
+			if got == name {
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func rowsOf(result *duckling.Result, err error) outcome {
+	if err != nil {
+		return outcome{err: err}
+	}
+	rows, err := duckling.Collect[map[string]any](result)
+	return outcome{rows: rows, err: err}
+}
+
+// read takes so many rows of a stream, or all that are left.
+func read(stream *duckling.RowStream, count int) outcome {
+	var o outcome
+	for count < 0 || len(o.rows) < count {
+		if !stream.Next() {
+			o.err = stream.Err()
+			return o
+		}
+		row, err := stream.Row().Map()
 		if err != nil {
-			t.Fatal(err)
+			return outcome{err: err}
 		}
-		if rows++; rows == 25 {
-			break
-		}
+		o.rows = append(o.rows, row)
 	}
+	return o
 }
 
-func contractSubscription(t *testing.T, c *duckling.Client) {
-	for u, err := range c.Subscribe(t.Context(), duckling.Subscription{SQL: "SELECT 1 AS n"}) {
-		if err != nil || only(t, u.Result) != 1 {
-			t.Fatal(err)
+func (want expected) check(got outcome) error {
+	if want.Error != "" || got.err != nil {
+		code := string(duckling.CodeOf(got.err))
+		if errors.Is(got.err, context.Canceled) {
+			code = "ABORTED"
 		}
-		break
+		if code != want.Error || !strings.Contains(fmt.Sprint(got.err), want.Text) {
+			return fmt.Errorf("the outcome is %v (%s), not %q %q", got.err, code, want.Error, want.Text)
+		}
+		return nil
 	}
+	if want.Results != nil {
+		if len(got.results) != len(want.Results) {
+			return fmt.Errorf("%d results", len(got.results))
+		}
+		var wrong []error
+		for i, w := range want.Results {
+			wrong = append(wrong, w.check(got.results[i]))
+		}
+		return errors.Join(wrong...)
+	}
+	if want.Rows != nil && !slices.EqualFunc(got.rows, want.Rows, func(a, b map[string]any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }) {
+		return fmt.Errorf("the rows are %v, not %v", got.rows, want.Rows)
+	}
+	if want.Count != nil && len(got.rows) != *want.Count {
+		return fmt.Errorf("%d rows, not %d", len(got.rows), *want.Count)
+	}
+	return want.checkColumns(got.rows)
 }
 
-func contractLarge(t *testing.T, c *duckling.Client) {
-	all, err := duckling.Select[string](t.Context(), c, "SELECT repeat('x', 1000) AS s FROM range(10000)")
-	if err != nil || len(all) != 10000 || len(all[9999]) != 1000 {
-		t.Fatalf("%d rows (%v)", len(all), err)
+func (want expected) checkColumns(rows []map[string]any) error {
+	sum, length := map[string]int{}, map[string]int{}
+	for _, row := range rows {
+		for column := range want.Sum {
+			n, err := row[column].(json.Number).Int64()
+			if err != nil {
+				return err
+			}
+			sum[column] += int(n)
+		}
+		for column := range want.Length {
+			length[column] += len(fmt.Sprint(row[column]))
+		}
+		for column, value := range want.Each {
+			if fmt.Sprint(row[column]) != fmt.Sprint(value) {
+				return fmt.Errorf("%s is %v in a row, not %v", column, row[column], value)
+			}
+		}
 	}
+	if fmt.Sprint(sum, length) != fmt.Sprint(nonNil(want.Sum), nonNil(want.Length)) {
+		return fmt.Errorf("sums %v and lengths %v, not %v and %v", sum, length, want.Sum, want.Length)
+	}
+	return nil
+}
+
+func nonNil(m map[string]int) map[string]int {
+	if m == nil {
+		return map[string]int{}
+	}
+	return m
 }

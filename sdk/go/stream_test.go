@@ -229,7 +229,7 @@ func TestStreamThatIsCutIsNoticed(t *testing.T) {
 }
 
 func TestStreamEndsWithItsContextItsTimeAndItsConnection(t *testing.T) {
-	c := open(t, duckling.Config{RequestTimeout: 20 * time.Millisecond}, func(conn *scripted.Conn) {
+	c := open(t, duckling.Config{}, func(conn *scripted.Conn) {
 		conn.Each(func(f scripted.Frame) bool {
 			switch f.Str("sql") {
 			case "":
@@ -242,8 +242,14 @@ func TestStreamEndsWithItsContextItsTimeAndItsConnection(t *testing.T) {
 			return true
 		})
 	})
-	_, err := failing(t, t.Context(), c)
-	wantCode(t, err, duckling.CodeRequestTimeout)
+	slow, err := c.OpenStream(t.Context(), duckling.Request{SQL: "SELECT slow", Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	for slow.Next() {
+	}
+	wantCode(t, slow.Err(), duckling.CodeRequestTimeout)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	s, err := c.OpenStream(ctx, duckling.Request{SQL: "SELECT 1", Timeout: -1})

@@ -41,7 +41,8 @@ export async function* subscribe<T>(
         yield* updates<T>(session, fields, options);
       } catch (error) {
         const lost = error instanceof DuckDBError && error.type === DuckDBErrorType.CONNECTION_ERROR;
-        if (!lost || !session.isReconnecting) throw error;
+        // A consumer that was busy meanwhile hears of the loss when the connection is there again.
+        if (!lost || !(session.isReconnecting || session.isConnected)) throw error;
       }
     }
   } finally {

@@ -91,7 +91,13 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 		}
 		return err
 	})
-	group.Go(func() error { return serve(app, listener) })
+	group.Go(func() error {
+		settle(ctx, databases)
+		if ctx.Err() != nil {
+			return listener.Close()
+		}
+		return serve(app, listener)
+	})
 	group.Go(func() error {
 		<-ctx.Done()
 		defer release()
@@ -108,6 +114,16 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 		// The statements that cannot be stopped keep their databases open, so there is nothing to wait for.
 		return err
 	}
+}
+
+// settling is how long clients that came early wait for the databases that are there. A restarted gateway would otherwise tell
+// the clients that come back first that their database is unknown, after which they do not try again.
+const settling = 5 * time.Second
+
+func settle(ctx context.Context, databases *reader.Set) {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	databases.Settle(ctx)
 }
 
 func serve(app *fiber.App, listener net.Listener) error {

@@ -97,6 +97,24 @@ func TestThousandGenerationsUnderLoad(t *testing.T) {
 	})
 }
 
+// A client that comes while the gateway starts waits for its answer. If it were told that the database is unknown, or has no data yet,
+// the clients that come back after a restart would give up.
+func TestFirstQueryOfARestartedGateway(t *testing.T) {
+	data := t.TempDir()
+	for i := range 5 {
+		p := gentest.New(t, data, "db"+strconv.Itoa(i))
+		p.Shop()
+		p.Publish()
+	}
+	s := start(t, data)
+	for i := range 5 {
+		c := s.login("/ws?db=db" + strconv.Itoa(i))
+		if r := c.ask(`{"id":"1","type":"query","sql":"SELECT count(*) AS n FROM User"}`); !r.Success || r.Result[0]["n"] != 100.0 {
+			t.Errorf("database %d: %+v", i, r)
+		}
+	}
+}
+
 // readStream reads a stream to its end and returns how many rows it had, all of which are to be of the first generation.
 func readStream(t *testing.T, c *client) int {
 	rows := 0

@@ -84,6 +84,20 @@ func (d *Database) Changed() <-chan struct{} {
 	return d.changed
 }
 
+func (d *Database) settle(ctx context.Context) {
+	if _, err := generation.Read(d.dir); errors.Is(err, generation.ErrNone) {
+		return
+	}
+	served := d.Changed() // taken before the look, so that no generation comes between
+	if d.current.Load() != nil {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-served:
+	}
+}
+
 // refresh notes a newer manifest of the generation that is served.
 func (d *Database) refresh(m *generation.Manifest) {
 	if g := d.current.Load(); g != nil && g.Number == m.Generation && g.Manifest().File == m.File {

@@ -25,6 +25,8 @@ type Set struct {
 	health  *daemon.Health
 	metrics *Metrics
 
+	scanned chan struct{} // closed when the data directory was searched for the first time
+
 	mu        sync.RWMutex // guards databases
 	databases map[string]*Database
 }
@@ -32,7 +34,7 @@ type Set struct {
 // NewSet makes a Set for the data directory; engine must not change any more. In health it keeps a condition
 // for each database: that some generation of it is served.
 func NewSet(data string, engine *Engine, health *daemon.Health, metrics *Metrics, log *slog.Logger) *Set {
-	s := &Set{data: data, engine: engine, log: log, health: health, metrics: metrics, databases: make(map[string]*Database)}
+	s := &Set{data: data, engine: engine, log: log, health: health, metrics: metrics, scanned: make(chan struct{}), databases: make(map[string]*Database)}
 	metrics.databases = s
 	return s
 }
@@ -47,6 +49,7 @@ func (s *Set) Run(ctx context.Context) error {
 	tick := time.NewTicker(scan)
 	defer tick.Stop()
 	failing := daemon.NewRepeated(s.log)
+	searched := sync.OnceFunc(func() { close(s.scanned) })
 	for {
 		added, err := s.discover()
 		if err != nil {
@@ -63,6 +66,7 @@ func (s *Set) Run(ctx context.Context) error {
 				}
 			})
 		}
+		searched()
 		select {
 		case <-ctx.Done():
 			if err := context.Cause(ctx); err != ctx.Err() { //nolint:errorlint // identity tells a failure from a stop
@@ -71,6 +75,19 @@ func (s *Set) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// Settle waits until every database that was there when Run began serves a generation, or ctx ends. One whose first
+// generation is still to come is not waited for.
+func (s *Set) Settle(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.scanned:
+	}
+	for _, id := range s.IDs() {
+		s.lookup(id).settle(ctx)
 	}
 }
 
