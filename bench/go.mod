@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/chittihq/duckling/demo v0.0.0
 	github.com/chittihq/duckling/pkg v0.0.0
+	github.com/chittihq/duckling/schemas v0.0.0
 	github.com/chittihq/duckling/sdk/go v0.0.0
 	github.com/chittihq/duckling/testkit v0.0.0
 	github.com/go-mysql-org/go-mysql v1.16.0
@@ -14,7 +15,6 @@ require (
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/apache/arrow-go/v18 v18.5.1 // indirect
-	github.com/chittihq/duckling/schemas v0.0.0 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
 	github.com/coreos/go-semver v0.3.1 // indirect
 	github.com/duckdb/duckdb-go-bindings v0.10506.0 // indirect

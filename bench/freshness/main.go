@@ -1,10 +1,12 @@
 // Command freshness measures the time from a commit at the source until a WebSocket client of
-// the gateway, a process of its own, sees the row: 50 single-row commits a second on the demo's shop of 1M orders.
+// the gateway, a process of its own, sees the row: 50 single-row commits a second on the demo's shop of 1M orders, on a table of 10M rows, and on that one while it is changed.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -17,7 +19,10 @@ import (
 const (
 	rate   = 50
 	warmUp = 100
-	count  = 1500
+	count  = 1000
+	// millions of rows of the large table, and row changes a second beside the commits.
+	millions = 10
+	load     = 5000
 )
 
 func main() {
@@ -28,6 +33,25 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	page := report.New("freshness", fmt.Sprintf("From a commit at the source until a WebSocket client of the gateway, a process of its own, sees the row: %d single-row commits a second into the table `Order`.", rate))
+	var rows [][]string
+	add := func(what string, seen []time.Duration) {
+		rows = append(rows, []string{
+			what, fmt.Sprint(len(seen)), report.Milliseconds(report.Quantile(seen, 0.5)), report.Milliseconds(report.Quantile(seen, 0.9)),
+			report.Milliseconds(report.Quantile(seen, 0.99)), report.Milliseconds(report.Quantile(seen, 1)),
+		})
+	}
+	if err := onShop(ctx, add); err != nil {
+		return err
+	}
+	if err := onOrders(ctx, add); err != nil {
+		return err
+	}
+	page.Table([]string{"on", "commits", "p50 ms", "p90 ms", "p99 ms", "max ms"}, rows...)
+	return page.Save()
+}
+
+func onShop(ctx context.Context, add func(string, []time.Duration)) error {
 	r, err := rig.New(ctx)
 	if err != nil {
 		return err
@@ -38,16 +62,42 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	page := report.New("freshness", fmt.Sprintf("Commit to visible over WebSocket from another process: %d single-row commits a second into the table `Order`, on the shop with 1M orders.", rate))
 	seen, err := measure(ctx, r, client)
 	if err != nil {
 		return err
 	}
-	page.Table([]string{"commits", "p50 ms", "p90 ms", "p99 ms", "max ms"}, []string{
-		fmt.Sprint(len(seen)), report.Milliseconds(report.Quantile(seen, 0.5)), report.Milliseconds(report.Quantile(seen, 0.9)),
-		report.Milliseconds(report.Quantile(seen, 0.99)), report.Milliseconds(report.Quantile(seen, 1)),
-	})
-	return page.Save()
+	add("the shop, 1M orders", seen)
+	return nil
+}
+
+// onOrders measures on a table of 10M rows, without and with other changes to it.
+func onOrders(ctx context.Context, add func(string, []time.Duration)) error {
+	r, err := rig.NewOrders(ctx, millions)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	client, err := r.Serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	seen, err := measure(ctx, r, client)
+	if err != nil {
+		return err
+	}
+	add(fmt.Sprintf("a table of %dM rows", millions), seen)
+	loading, stop := context.WithCancel(ctx)
+	loaded := make(chan error, 1)
+	random := rand.New(rand.NewPCG(1, 1))
+	go func() { loaded <- r.Load(loading, millions*1_000_000, load, random.IntN) }()
+	seen, err = measure(ctx, r, client)
+	stop()
+	if err := errors.Join(err, <-loaded); err != nil {
+		return err
+	}
+	add(fmt.Sprintf("the same, beside %d row changes a second at random keys in 50 transactions", load), seen)
+	return nil
 }
 
 // measure commits at a steady rate on one side and asks for the newest row, again and

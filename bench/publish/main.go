@@ -1,19 +1,25 @@
-// Command publish measures the publication of a generation after a 1000-row batch on a
-// table of 10M rows: blocks copied and milliseconds, against a full copy of the file. The benchmark itself is in the
-// loader's tests, because only they may see inside; this runs it and keeps what it says.
+// Command publish measures what it costs to publish a generation after a 1000-row batch as the table grows from
+// 1M to 50M rows: milliseconds and blocks, against a copy of the whole file. The benchmark itself is in the
+// loader's tests, because only they may see inside; this runs it, keeps what it says and plots it.
 package main
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 
+	"github.com/chittihq/duckling/bench/internal/plot"
 	"github.com/chittihq/duckling/bench/internal/report"
 )
+
+// picture is where the curve goes.
+const picture = "../docs/publish.svg"
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -23,7 +29,8 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	page := report.New("publish", "Loader: the publication of a generation after a batch of 1000 rows on a table of 10M rows, against a full copy of the file..")
+	page := report.New("publish", "Loader: checkpoint and publication of a generation after a batch of 1000 mixed changes at random keys, "+
+		"as the table grows, against a copy of the whole file. Means of 10. The curve is in [docs/publish.svg](../../docs/publish.svg).")
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "xxx", "-bench", "Publish", "-benchtime", "10x", "-timeout", "30m", "./internal/apply")
 	cmd.Dir = "../services/loader"
 	cmd.Stderr = os.Stderr
@@ -31,19 +38,57 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("running the loader's benchmarks: %w\n%s", err, out)
 	}
+	points, err := read(out)
+	if err != nil {
+		return err
+	}
 	var rows [][]string
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	for lines.Scan() {
+	checkpoint, publish, full := plot.Line{Name: "checkpoint"}, plot.Line{Name: "publish"}, plot.Line{Name: "copy of the file"}
+	for _, p := range points {
+		ms := p.figures["ns/op"] / 1e6
+		rows = append(rows, []string{
+			fmt.Sprint(p.rows), fmt.Sprintf("%.0f", p.figures["blocks"]), fmt.Sprintf("%.1f", p.figures["blocks/op"]),
+			fmt.Sprintf("%.1f", p.figures["checkpoint-ms"]), fmt.Sprintf("%.1f", ms), fmt.Sprintf("%.0f", p.figures["full-copy-ms"]),
+			fmt.Sprintf("%.2f %%", 100*ms/p.figures["full-copy-ms"]),
+		})
+		for line, y := range map[*plot.Line]float64{&checkpoint: p.figures["checkpoint-ms"], &publish: ms, &full: p.figures["full-copy-ms"]} {
+			line.X, line.Y = append(line.X, float64(p.rows)), append(line.Y, y)
+		}
+	}
+	page.Table([]string{"rows", "blocks of 256 KiB", "copied", "checkpoint ms", "publish ms", "full copy ms", "of a full copy"}, rows...)
+	chart := plot.Chart{Title: "Publishing a batch of 1000 changes", X: "rows in the table", Y: "milliseconds", Lines: []plot.Line{full, checkpoint, publish}}
+	return errors.Join(page.Save(), chart.Save(picture))
+}
+
+// point is what the benchmark says of one size.
+type point struct {
+	rows    int
+	figures map[string]float64
+}
+
+// read takes the lines of go test -bench: a name, the number of runs, and pairs of a figure and its unit.
+func read(out []byte) ([]point, error) {
+	var points []point
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "BenchmarkPublish/") {
 			continue
 		}
-		var values []string
-		for i := 2; i+1 < len(fields); i += 2 {
-			values = append(values, fields[i]+" "+fields[i+1])
+		name, _, _ := strings.Cut(strings.TrimPrefix(fields[0], "BenchmarkPublish/"), "-")
+		rows, err := strconv.Atoi(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading %q: %w", lines.Text(), err)
 		}
-		rows = append(rows, []string{strings.TrimPrefix(fields[0], "Benchmark"), fields[1], strings.Join(values, ", ")})
+		p := point{rows: rows, figures: map[string]float64{}}
+		for i := 2; i+1 < len(fields); i += 2 {
+			if p.figures[fields[i+1]], err = strconv.ParseFloat(fields[i], 64); err != nil {
+				return nil, fmt.Errorf("reading %q: %w", lines.Text(), err)
+			}
+		}
+		points = append(points, p)
 	}
-	page.Table([]string{"what", "runs", "figures"}, rows...)
-	return page.Save()
+	if len(points) == 0 {
+		return nil, fmt.Errorf("the loader's benchmarks said nothing:\n%s", out)
+	}
+	return points, nil
 }

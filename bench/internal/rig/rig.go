@@ -23,16 +23,24 @@ type Rig struct {
 
 // New starts MySQL 9.7, loads the shop at its default scale, and lays a stack out without starting it.
 func New(ctx context.Context) (*Rig, error) {
-	server, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: mysqltest.MySQL, Args: []string{"--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=2G"}})
+	r, err := newRig(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{Server: server, Scale: shop.DefaultScale()}
+	r.Scale = shop.DefaultScale()
 	if err := r.setUp(ctx); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+func newRig(ctx context.Context) (*Rig, error) {
+	server, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: mysqltest.MySQL, Args: []string{"--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=2G"}})
+	if err != nil {
+		return nil, err
+	}
+	return &Rig{Server: server}, nil
 }
 
 func (r *Rig) setUp(ctx context.Context) error {
@@ -46,11 +54,7 @@ func (r *Rig) setUp(ctx context.Context) error {
 	if err := shop.Load(ctx, r.DB, shop.Options{Scale: r.Scale, Seed: 1, End: time.Now().UTC()}); err != nil {
 		return fmt.Errorf("loading the shop: %w", err)
 	}
-	if _, err := r.DB.ExecContext(ctx, "CREATE TABLE probe (id BIGINT PRIMARY KEY)"); err != nil {
-		return fmt.Errorf("creating the probe: %w", err)
-	}
-	r.Stack, err = stack.New(stack.Options{Source: r.Server.URL("shop")})
-	return err
+	return r.layOut(ctx, "shop", nil)
 }
 
 // Connect opens a client.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
@@ -185,13 +186,14 @@ func BenchmarkCopy(b *testing.B) {
 	}
 }
 
-// Publication after a batch of 1000 mixed changes, beside a copy of the whole file.
+// Checkpoint and publication after a batch of 1000 mixed changes, beside a copy of the whole file.
 func BenchmarkPublish(b *testing.B) {
-	for _, rows := range []int{1_000_000, 10_000_000} {
+	for _, rows := range []int{1_000_000, 5_000_000, 10_000_000, 50_000_000} {
 		b.Run(fmt.Sprint(rows), func(b *testing.B) {
 			x := newBench(b, rows)
 			var copied, blocks int64
 			full := 0.0
+			var checkpoints time.Duration
 			publish := func() {
 				r, err := x.pub.Publish(publish.Content{})
 				if err != nil {
@@ -207,13 +209,15 @@ func BenchmarkPublish(b *testing.B) {
 				if _, err := x.Commit(); err != nil {
 					b.Fatal(err)
 				}
+				start := time.Now()
 				x.checkpoint()
+				checkpoints += time.Since(start)
 			}
 			for range 4 {
 				batch()
 				publish()
 			}
-			copied = 0
+			copied, checkpoints = 0, 0
 			n := 0
 			for b.Loop() {
 				b.StopTimer()
@@ -222,6 +226,7 @@ func BenchmarkPublish(b *testing.B) {
 				publish()
 				n++
 			}
+			b.ReportMetric(float64(checkpoints.Microseconds())/1000/float64(n), "checkpoint-ms")
 			b.ReportMetric(float64(copied)/float64(n), "blocks/op")
 			b.ReportMetric(float64(blocks), "blocks")
 			b.ReportMetric(full, "full-copy-ms")

@@ -166,13 +166,14 @@ func (l *loop) work() (time.Duration, error) {
 const idleWait = 500 * time.Millisecond
 
 // publishAt is when what is dirty may be published. Publishing keeps to its share of the
-// time while there is a backlog. While the loop keeps up it rests for a moment at most, and
+// time while there is a backlog. While the loop keeps up it rests for as long as the last publication took, a moment at most, and
 // not at all once the stream has been quiet: there is no other work that it could delay.
 func (l *loop) publishAt() time.Time {
 	if !l.idle || l.pub.failing {
 		return l.pub.next
 	}
-	at := earlier(l.pub.next, later(l.pub.ended.Add(idleWait), l.pub.began.Add(l.cfg.PublishInterval)))
+	rest := min(l.pub.ended.Sub(l.pub.began), idleWait)
+	at := earlier(l.pub.next, later(l.pub.ended.Add(rest), l.pub.began.Add(l.cfg.PublishInterval)))
 	if l.applier.Staged() > 0 {
 		return at
 	}
@@ -185,8 +186,8 @@ func (l *loop) settled() bool { return !l.applier.Begun() }
 const never = time.Duration(1<<63 - 1)
 
 // commitDue says in how long the batch is to be committed. A batch that readers
-// wait for goes at once when nothing more is coming and it could be published at
-// once; else it collects, for a commit costs a scan of the keys of the tables it changes.
+// wait for is committed in time for the next publication when nothing more is coming;
+// else it collects, for a commit costs a scan of the keys of the tables it changes.
 func (l *loop) commitDue() time.Duration {
 	a := l.applier
 	switch {
@@ -195,14 +196,10 @@ func (l *loop) commitDue() time.Duration {
 	case a.Staged() >= l.cfg.BatchRows:
 		return 0
 	case a.Urgent():
-		if !l.idle {
+		if !l.idle || l.pub.busy() {
 			return time.Until(l.first.Add(l.collect()))
 		}
-		left := time.Until(l.first.Add(l.cfg.BatchDelay))
-		if !l.pub.busy() {
-			left = min(left, time.Until(l.publishAt()))
-		}
-		return left
+		return time.Until(earlier(l.publishAt().Add(-l.took), l.first.Add(longestCollect)))
 	case a.Staged() > 0 || a.Begun():
 		return time.Until(l.first.Add(copyDelay))
 	case a.Behind():
