@@ -20,9 +20,8 @@ import (
 type order struct {
 	Address     string
 	Statement   statement
-	Connections int
-	Inflight    int
-	Idle        int
+	Connections int // with one statement in flight on each
+	Idle        int // further ones, that are open and do nothing
 	Rows        int
 	Seconds     float64
 }
@@ -61,13 +60,8 @@ func dial(addr string) (*wire, error) {
 }
 
 func (w *wire) send(payload []byte) error {
-	w.queue(payload)
-	return w.flush()
-}
-
-func (w *wire) queue(payload []byte) {
 	const final, text, masked = 0x80, 1, 0x80
-	w.out = append(w.out, final|text)
+	w.out = append(w.out[:0], final|text)
 	if len(payload) < 126 {
 		w.out = append(w.out, masked|byte(len(payload)))
 	} else {
@@ -76,11 +70,7 @@ func (w *wire) queue(payload []byte) {
 	}
 	w.out = append(w.out, 0, 0, 0, 0)
 	w.out = append(w.out, payload...)
-}
-
-func (w *wire) flush() error {
 	_, err := w.conn.Write(w.out)
-	w.out = w.out[:0]
 	return err
 }
 
@@ -155,17 +145,12 @@ func runClient(text string) error {
 		defer w.conn.Close()
 		wires = append(wires, w)
 	}
-	cpu := ownCPU()
 	began := time.Now()
 	end := began.Add(time.Duration(o.Seconds * float64(time.Second)))
 	for i, w := range wires {
-		depth := o.Inflight / o.Connections
-		if i < o.Inflight%o.Connections {
-			depth++
-		}
 		group.Go(func() {
 			var mine timed
-			err := w.drive(o, i, depth, end, &mine)
+			err := w.drive(o, i, end, &mine)
 			mu.Lock()
 			defer mu.Unlock()
 			failed = errors.Join(failed, err)
@@ -177,7 +162,7 @@ func runClient(text string) error {
 		return failed
 	}
 	slices.Sort(all)
-	result := outcome{Count: len(all), Seconds: time.Since(began).Seconds(), CPU: ownCPU() - cpu}
+	result := outcome{Count: len(all), Seconds: time.Since(began).Seconds()}
 	for q := range 1000 {
 		if len(all) > 0 {
 			result.Latencies = append(result.Latencies, all[q*len(all)/1000])
@@ -186,16 +171,18 @@ func runClient(text string) error {
 	return json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// drive keeps depth statements in flight. Latencies are measured from the write to the answer in the order of the answers, so with
-// more than one in flight on a connection they are those of the queue.
-func (w *wire) drive(o order, worker, depth int, end time.Time, mine *timed) error {
+// drive sends the statement, awaits its answer and sends the next.
+func (w *wire) drive(o order, worker int, end time.Time, mine *timed) error {
 	sql, err := json.Marshal(o.Statement.SQL)
 	if err != nil {
 		return err
 	}
-	n := worker * 7919
 	var frame []byte
-	next := func() {
+	for n := worker * 7919; ; n += 104729 {
+		began := time.Now()
+		if began.After(end) {
+			return nil
+		}
 		frame = append(frame[:0], `{"id":"`...)
 		frame = strconv.AppendInt(frame, int64(n), 10)
 		frame = append(frame, `","type":"query","sql":`...)
@@ -205,39 +192,12 @@ func (w *wire) drive(o order, worker, depth int, end time.Time, mine *timed) err
 			frame = strconv.AppendInt(frame, int64(n%o.Rows), 10)
 			frame = append(frame, ']')
 		}
-		frame = append(frame, '}')
-		n += 104729
-		w.queue(frame)
-	}
-	sent := make([]time.Time, 0, depth)
-	for {
-		now := time.Now()
-		if now.Before(end) {
-			for len(sent) < depth {
-				next()
-				sent = append(sent, now)
-			}
-			if len(w.out) > 0 {
-				if err := w.flush(); err != nil {
-					return err
-				}
-			}
-		}
-		if len(sent) == 0 {
-			return nil
+		if err := w.send(append(frame, '}')); err != nil {
+			return err
 		}
 		if err := w.receive(); err != nil {
 			return err
 		}
-		mine.add(time.Since(sent[0]))
-		sent = append(sent[:0], sent[1:]...)
-		// What has come already is taken together.
-		for w.in.Buffered() > 2 && len(sent) > 0 {
-			if err := w.receive(); err != nil {
-				return err
-			}
-			mine.add(time.Since(sent[0]))
-			sent = append(sent[:0], sent[1:]...)
-		}
+		mine.add(time.Since(began))
 	}
 }

@@ -1,8 +1,8 @@
-// Command gateway measures what the gateway costs: the same statements on the same file, by a bare loop on
-// package duck and through the gateway over WebSocket, in turns and with the same number in flight. The gateway and
-// the client are processes of their own, whose CPU time is reported.
+// Command gateway measures what the gateway costs: the same statements on the same file, by loops in one process and
+// through the gateway over WebSocket, in turns and with the same number in flight. The gateway and its
+// client are processes of their own, on the same cores.
 //
-//	go run ./gateway [-rows 1000000] [-inflight 40] [-connections 40] [-idle 0] [-seconds 2] [-rounds 3]
+//	go run ./gateway [-rows 1000000,10000000] [-seconds 1.5] [-rounds 3] [-only "SELECT 1"]
 package main
 
 import (
@@ -15,7 +15,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/chittihq/duckling/bench/internal/report"
 )
 
 // statement is one that is measured.
@@ -28,15 +32,22 @@ type statement struct {
 var statements = []statement{
 	{"SELECT 1", "SELECT 1 AS a", false},
 	{"point by key", `SELECT * FROM "Order" WHERE id = ?`, true},
-	{"top 10", `SELECT userId, count(*) AS n, sum(total) AS t FROM "Order" WHERE id < 20000 GROUP BY userId ORDER BY t DESC, userId LIMIT 10`, false},
+	{"top 10 of 20,000", `SELECT userId, count(*) AS n, sum(total) AS t FROM "Order" WHERE id < 20000 GROUP BY userId ORDER BY t DESC, userId LIMIT 10`, false},
+	{"top 10 of all", `SELECT userId, count(*) AS n, sum(total) AS t FROM "Order" GROUP BY userId ORDER BY t DESC, userId LIMIT 10`, false},
 }
+
+// inflight is how many statements are under way in the measurement of throughput, and open how many connections
+// there are in its second form.
+const (
+	inflight = 40
+	open     = 1000
+)
 
 // outcome is what one round gave.
 type outcome struct {
 	Count     int
 	Seconds   float64
 	Latencies []float64 // ms, sorted
-	CPU       float64   // seconds that the measuring process used
 }
 
 func (o outcome) rate() float64 { return float64(o.Count) / o.Seconds }
@@ -49,33 +60,32 @@ func (o outcome) at(q float64) float64 {
 }
 
 type options struct {
-	rows, inflight, connections, idle, rounds int
-	seconds                                   float64
-	binary, threads, profile                  string
+	rows, only, binary, threads, env string
+	rounds                           int
+	seconds                          float64
 }
 
 func main() {
 	var o options
 	var client string
-	flag.IntVar(&o.rows, "rows", 1000000, "rows of the orders table")
-	flag.IntVar(&o.inflight, "inflight", 40, "statements in flight")
-	flag.IntVar(&o.connections, "connections", 40, "connections that they are spread over")
-	flag.IntVar(&o.idle, "idle", 0, "further connections that are open and do nothing")
-	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the best of each side counts")
-	flag.Float64Var(&o.seconds, "seconds", 2, "length of a round")
+	flag.StringVar(&o.rows, "rows", "1000000,10000000", "rows of the orders table; each size is measured")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; their median counts")
+	flag.Float64Var(&o.seconds, "seconds", 1.5, "length of a round")
+	flag.StringVar(&o.only, "only", "", "the one statement to measure; nothing is saved")
 	flag.StringVar(&o.binary, "gateway", "", "gateway binary; built when empty")
-	flag.StringVar(&o.threads, "threads", "", "DUCKDB_THREADS for both sides")
-	flag.StringVar(&o.profile, "env", "", "a further NAME=value for the gateway")
+	flag.StringVar(&o.threads, "threads", "", "DUCKDB_THREADS for all sides")
+	flag.StringVar(&o.env, "env", "", "a further NAME=value for the gateway")
 	flag.StringVar(&client, "client", "", "used by the command itself")
+	echo := flag.Bool("echo", false, "used by the command itself")
 	flag.Parse()
-	if client != "" {
-		if err := runClient(client); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	do := func() error { return run(context.Background(), o) }
+	switch {
+	case client != "":
+		do = func() error { return runClient(client) }
+	case *echo:
+		do = runEcho
 	}
-	if err := run(context.Background(), o); err != nil {
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/gateway:", err)
 		os.Exit(1)
 	}
@@ -95,7 +105,31 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("building the gateway (run this in bench/): %w\n%s", err, out)
 		}
 	}
-	path, err := publish(filepath.Join(dir, "data"), o.rows)
+	page := report.New("gateway", fmt.Sprintf("Statements without a result cache, by a loop over database/sql and the driver, by a loop over package duck (the driver's C API without database/sql), "+
+		"and through the gateway over WebSocket. Every side prepares once; loops and gateway have the machine in turns, in %d rounds of %v s, and the median of the rounds counts. "+
+		"The gateway's client is a process of its own on the same cores. WebSocket alone is a server that answers the same frames with a constant.", o.rounds, o.seconds))
+	floor, err := serveEcho(ctx)
+	if err != nil {
+		return err
+	}
+	defer floor.stop()
+	for size := range strings.SplitSeq(o.rows, ",") {
+		rows, err := strconv.Atoi(size)
+		if err != nil {
+			return fmt.Errorf("-rows: %w", err)
+		}
+		if err := measure(ctx, page, o, floor, filepath.Join(dir, size), rows); err != nil {
+			return err
+		}
+	}
+	if o.only != "" {
+		return nil
+	}
+	return page.Save()
+}
+
+func measure(ctx context.Context, page *report.Report, o options, floor *gateway, dir string, rows int) error {
+	path, err := publish(filepath.Join(dir, "data"), rows)
 	if err != nil {
 		return err
 	}
@@ -104,65 +138,103 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer g.stop()
-	fmt.Printf("%d rows, %d in flight on %d connections, %d more idle; best of %d rounds of %v s; load before: %s\n\n", o.rows, o.inflight, o.connections, o.idle, o.rounds, o.seconds, load())
-	fmt.Printf("%-14s %10s %10s %6s   %-22s %-22s %s\n", "", "bare /s", "gateway /s", "", "bare p50/p99 ms", "gateway p50/p99 ms", "CPU: gateway / client")
-	for _, inflight := range []int{1, o.inflight} {
-		for _, s := range statements {
-			if err := compare(ctx, o, g, path, s, inflight); err != nil {
-				return fmt.Errorf("%s: %w", s.Name, err)
+	var latencies, rates [][]string
+	for _, s := range statements {
+		if o.only != "" && o.only != s.Name {
+			continue
+		}
+		m := &measurement{o: o, g: g, floor: floor, path: path, rows: rows, statement: s}
+		one, err := m.rounds(ctx, 1, 0)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		latencies = append(latencies, one.latencies(s.Name))
+		many, err := m.rounds(ctx, inflight, open-inflight)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		rates = append(rates, many.rates(s.Name))
+	}
+	page.Line("%d rows, one statement at a time, p50 / p99 in ms; the overhead is the gateway's quantile less that of package duck's loop:", rows)
+	page.Table([]string{"statement", "database/sql", "duck", "gateway", "overhead", "WebSocket alone"}, latencies...)
+	page.Line("%d rows, %d statements in flight, statements a second:", rows, inflight)
+	page.Table([]string{"statement", "database/sql", "duck", fmt.Sprintf("gateway, %d connections", inflight), "of database/sql", "of duck", fmt.Sprintf("gateway, %d connections", open), "of database/sql", "of duck", "WebSocket alone"}, rates...)
+	return nil
+}
+
+// measurement is one statement on one table.
+type measurement struct {
+	o         options
+	g, floor  *gateway
+	path      string
+	rows      int
+	statement statement
+}
+
+// sides are the rounds of each side.
+type sides struct{ sql, duck, gateway, crowded, floor []outcome }
+
+// rounds runs all sides in turns. With idle connections the gateway gets a second turn beside them.
+func (m *measurement) rounds(ctx context.Context, inflight, idle int) (*sides, error) {
+	out := new(sides)
+	for range m.o.rounds {
+		for _, side := range []struct {
+			into *[]outcome
+			run  func() (outcome, error)
+		}{
+			{&out.sql, func() (outcome, error) { return m.overSQL(ctx, inflight) }},
+			{&out.gateway, func() (outcome, error) { return m.client(ctx, m.g, inflight, 0) }},
+			{&out.duck, func() (outcome, error) { return m.overDuck(ctx, inflight) }},
+			{&out.crowded, func() (outcome, error) {
+				if idle == 0 {
+					return outcome{}, nil
+				}
+				return m.client(ctx, m.g, inflight, idle)
+			}},
+			{&out.floor, func() (outcome, error) { return m.client(ctx, m.floor, inflight, 0) }},
+		} {
+			one, err := side.run()
+			if err != nil {
+				return nil, err
 			}
+			*side.into = append(*side.into, one)
 		}
 	}
-	return nil
+	return out, nil
 }
 
-// compare runs a statement on both sides in turns and prints the best round of each.
-func compare(ctx context.Context, o options, g *gateway, path string, s statement, inflight int) error {
-	var bares, through []outcome
-	share := 0.0
-	for range o.rounds {
-		b, err := bare(path, s, inflight, o)
-		if err != nil {
-			return fmt.Errorf("bare: %w", err)
-		}
-		before, err := g.cpu()
-		if err != nil {
-			return err
-		}
-		c, err := client(ctx, o, g, s, inflight)
-		if err != nil {
-			return err
-		}
-		after, err := g.cpu()
-		if err != nil {
-			return err
-		}
-		if len(through) == 0 || c.rate() > slices.MaxFunc(through, byRate).rate() {
-			share = (after - before) / c.Seconds
-		}
-		bares, through = append(bares, b), append(through, c)
+func median(rounds []outcome, of func(outcome) float64) float64 {
+	values := make([]float64, len(rounds))
+	for i, o := range rounds {
+		values[i] = of(o)
 	}
-	b, c := slices.MaxFunc(bares, byRate), slices.MaxFunc(through, byRate)
-	fmt.Printf("%-11s %2d %10.0f %10.0f %5.0f%%   %8.3f / %-10.3f %8.3f / %-10.3f %.2f / %.2f cores\n", s.Name, inflight, b.rate(), c.rate(), 100*c.rate()/b.rate(),
-		b.at(0.5), b.at(0.99), c.at(0.5), c.at(0.99), share, c.CPU/c.Seconds)
-	return nil
+	slices.Sort(values)
+	return values[len(values)/2]
 }
 
-func byRate(a, b outcome) int {
-	switch {
-	case a.rate() < b.rate():
-		return -1
-	case a.rate() > b.rate():
-		return 1
+func (s *sides) latencies(name string) []string {
+	at := func(rounds []outcome, q float64) float64 {
+		return median(rounds, func(o outcome) float64 { return o.at(q) })
 	}
-	return 0
+	cell := func(p50, p99 float64) string { return fmt.Sprintf("%.3f / %.3f", p50, p99) }
+	half, most := at(s.gateway, 0.5), at(s.gateway, 0.99)
+	return []string{
+		name, cell(at(s.sql, 0.5), at(s.sql, 0.99)), cell(at(s.duck, 0.5), at(s.duck, 0.99)), cell(half, most), cell(half-at(s.duck, 0.5), most-at(s.duck, 0.99)),
+		cell(at(s.floor, 0.5), at(s.floor, 0.99)),
+	}
+}
+
+func (s *sides) rates(name string) []string {
+	sql, duck := median(s.sql, outcome.rate), median(s.duck, outcome.rate)
+	through, crowded := median(s.gateway, outcome.rate), median(s.crowded, outcome.rate)
+	rate := func(v float64) string { return fmt.Sprintf("%.0f", v) }
+	share := func(v, of float64) string { return fmt.Sprintf("%.0f %%", 100*v/of) }
+	return []string{name, rate(sql), rate(duck), rate(through), share(through, sql), share(through, duck), rate(crowded), share(crowded, sql), share(crowded, duck), rate(median(s.floor, outcome.rate))}
 }
 
 // client runs the client process.
-func client(ctx context.Context, o options, g *gateway, s statement, inflight int) (outcome, error) {
-	order, err := json.Marshal(order{
-		Address: g.addr, Statement: s, Connections: min(o.connections, inflight), Inflight: inflight, Idle: o.idle, Rows: o.rows, Seconds: o.seconds,
-	})
+func (m *measurement) client(ctx context.Context, g *gateway, inflight, idle int) (outcome, error) {
+	order, err := json.Marshal(order{Address: g.addr, Statement: m.statement, Connections: inflight, Idle: idle, Rows: m.rows, Seconds: m.o.seconds})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -180,14 +252,6 @@ func client(ctx context.Context, o options, g *gateway, s statement, inflight in
 		return outcome{}, errors.New("client: no answers")
 	}
 	return result, nil
-}
-
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return string(text[:min(len(text), 14)])
 }
 
 // timed collects latencies of one goroutine.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,12 +26,12 @@ func serve(ctx context.Context, o options, dir string) (*gateway, error) {
 	file := filepath.Join(dir, "addr")
 	cmd := exec.CommandContext(ctx, o.binary)
 	cmd.Env = append(os.Environ(), "DATA_DIR="+filepath.Join(dir, "data"), "DUCKLING_API_KEY="+apiKey, "HOST=127.0.0.1", "PORT=0", "ADDR_FILE="+file,
-		"RESULT_CACHE_BYTES=0", "DUCKDB_TEMP_DIR="+dir, "MAX_CONNECTIONS=10000")
+		"RESULT_CACHE_BYTES=0", "DUCKDB_TEMP_DIR="+dir, "LOG_LEVEL=warn", "MAX_CONNECTIONS=10000")
 	if o.threads != "" {
 		cmd.Env = append(cmd.Env, "DUCKDB_THREADS="+o.threads)
 	}
-	if o.profile != "" {
-		cmd.Env = append(cmd.Env, o.profile)
+	if o.env != "" {
+		cmd.Env = append(cmd.Env, o.env)
 	}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -50,6 +50,24 @@ func serve(ctx context.Context, o options, dir string) (*gateway, error) {
 	return nil, errors.New("the gateway does not become ready")
 }
 
+// serveEcho starts the server that only answers.
+func serveEcho(ctx context.Context) (*gateway, error) {
+	cmd := exec.CommandContext(ctx, os.Args[0], "-echo") //nolint:gosec // itself
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the echo: %w", err)
+	}
+	addr, err := io.ReadAll(out)
+	if err != nil {
+		return nil, err
+	}
+	return &gateway{cmd: cmd, addr: strings.TrimSpace(string(addr))}, nil
+}
+
 // ready tells whether the gateway answers a query.
 func (g *gateway) ready() bool {
 	c, err := dial(g.addr)
@@ -66,32 +84,4 @@ func (g *gateway) ready() bool {
 func (g *gateway) stop() {
 	_ = g.cmd.Process.Signal(syscall.SIGTERM)
 	_ = g.cmd.Wait()
-}
-
-// cpu is how many seconds the gateway has used.
-func (g *gateway) cpu() (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	const user, system, ticks = 11, 12, 100
-	sum := 0.0
-	for _, i := range []int{user, system} {
-		n, err := strconv.ParseFloat(fields[i], 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += n / ticks
-	}
-	return sum, nil
-}
-
-func ownCPU() float64 {
-	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
-		return 0
-	}
-	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }
