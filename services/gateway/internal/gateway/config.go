@@ -8,6 +8,7 @@ import (
 
 	"github.com/chittihq/duckling/pkg/config"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 	"github.com/chittihq/duckling/services/gateway/internal/ws"
 )
 
@@ -28,8 +29,12 @@ type Config struct {
 	QueryTimeout  time.Duration `env:"QUERY_TIMEOUT" envDefault:"30s"`
 	MaxConcurrent int           `env:"MAX_CONCURRENT_QUERIES"` // 0: four for each core, at least 8
 	MaxQueue      int           `env:"QUERY_QUEUE_MAX" envDefault:"1000"`
-	MaxRows       int           `env:"MAX_RESULT_ROWS" envDefault:"1000000"`
-	MaxBytes      config.Bytes  `env:"MAX_RESULT_BYTES" envDefault:"256MiB"`
+	// QueryRate is how many statements a second one key may send on average, and QueryBurst how many at once; a rate of 0 sets no
+	// bounds, since the services that share the one key of a small installation should not get into each other's way.
+	QueryRate  float64      `env:"QUERY_RATE"`
+	QueryBurst int          `env:"QUERY_BURST"` // 0: two seconds' worth
+	MaxRows    int          `env:"MAX_RESULT_ROWS" envDefault:"1000000"`
+	MaxBytes   config.Bytes `env:"MAX_RESULT_BYTES" envDefault:"256MiB"`
 
 	// QueryGrace is how long a statement that was told to stop may take for it before its engine is given up, and
 	// MaxStuck how many such statements there may be before the process ends, to be started anew.
@@ -74,6 +79,8 @@ func (c *Config) Problems() []string {
 	complain(c.QueryTimeout <= 0, "QUERY_TIMEOUT must be positive, as 30s")
 	complain(c.MaxConcurrent < 0, "MAX_CONCURRENT_QUERIES must not be negative")
 	complain(c.MaxQueue < 0, "QUERY_QUEUE_MAX must not be negative")
+	complain(c.QueryRate < 0, "QUERY_RATE must not be negative; 0 sets no bounds")
+	complain(c.QueryBurst < 0, "QUERY_BURST must not be negative; 0 is two seconds' worth")
 	complain(c.MaxRows <= 0, "MAX_RESULT_ROWS must be positive")
 	complain(c.MaxBytes <= 0, "MAX_RESULT_BYTES must be positive")
 	complain(c.QueryGrace <= 0, "QUERY_GRACE must be positive, as 5s")
@@ -85,6 +92,7 @@ func (c *Config) Problems() []string {
 	complain(c.SendBuffer <= 0, "WS_SEND_BUFFER must be positive")
 	complain(c.StreamTimeout <= 0, "STREAM_TIMEOUT must be positive, as 60s")
 	complain(c.Threads < 0, "DUCKDB_THREADS must not be negative")
+	problems = append(problems, tracing.Problems()...)
 	c.Access.problems(complain)
 	c.Jobs.problems(complain)
 	return problems
@@ -95,7 +103,12 @@ func (c *Config) limits() query.Limits {
 	if concurrent == 0 {
 		concurrent = max(8, 4*runtime.GOMAXPROCS(0))
 	}
+	burst := c.QueryBurst
+	if burst == 0 {
+		burst = max(1, int(2*c.QueryRate))
+	}
 	return query.Limits{
+		Rate: c.QueryRate, Burst: burst,
 		Timeout: c.QueryTimeout, Grace: c.QueryGrace, Stuck: c.MaxStuck, Concurrent: concurrent, Queue: c.MaxQueue,
 		Rows: c.MaxRows, Bytes: int(c.MaxBytes), Cache: int(c.ResultCache), Slow: c.SlowQuery, Log: c.AccessLog,
 	}

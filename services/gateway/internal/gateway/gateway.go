@@ -21,6 +21,7 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/reader"
 	"github.com/chittihq/duckling/services/gateway/internal/rest"
 	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 	"github.com/chittihq/duckling/services/gateway/internal/ws"
 )
 
@@ -47,7 +48,12 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	if err != nil {
 		return err
 	}
-	queries := query.New(databases, checker, volatile, c.limits(), query.NewMetrics(env.Metrics), env.Log)
+	tracer, err := tracing.FromEnvironment(ctx, daemon.Version, env.Log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+	queries := query.New(databases, checker, volatile, c.limits(), query.NewMetrics(env.Metrics), tracer, env.Log)
 	asking := control.New(c.NATSURL.Reveal(), env.Log)
 	keys := c.Access.keys(c.NATSURL != "", asking.Bus, env.Log)
 	tokens, err := c.Access.tokens()

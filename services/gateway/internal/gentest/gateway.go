@@ -49,7 +49,7 @@ func Serve(t testing.TB, data string, limits query.Limits) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	queries := query.New(databases, checker, volatile, limits, query.NewMetrics(registry), slog.New(slog.DiscardHandler))
+	queries := query.New(databases, checker, volatile, limits, query.NewMetrics(registry), nil, slog.New(slog.DiscardHandler))
 	g := &Gateway{Databases: databases, Registry: registry, Queries: queries, Ended: make(chan error, 1)}
 	group := new(errgroup.Group)
 	group.Go(func() error { return databases.Run(ctx) })

@@ -12,6 +12,7 @@ const (
 	rejectedQueue   = "queue"
 	rejectedTimeout = "timeout"
 	rejectedSize    = "size"
+	rejectedRate    = "rate"
 )
 
 // Metrics say how statements fare.
@@ -50,9 +51,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}, []string{"code"})
 	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "duckling_gateway_query_rejections_total",
-		Help: "Statements that a limit ended: the queue's length, the time or the size of a result.",
+		Help: "Statements that a limit ended: the queue's length, the time, the size of a result or the key's rate.",
 	}, []string{"limit"})
-	for _, limit := range []string{rejectedQueue, rejectedTimeout, rejectedSize} {
+	for _, limit := range []string{rejectedQueue, rejectedTimeout, rejectedSize, rejectedRate} {
 		m.rejections[limit] = rejections.WithLabelValues(limit)
 	}
 	counter := func(name, help string) prometheus.Counter {

@@ -27,6 +27,9 @@ func (t *ticket) report(took time.Duration, err error, rows int) {
 		slog.String("database", t.generation.Database), slog.Uint64("generation", t.generation.Number),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.Int("rows", rows), slog.String("outcome", outcome),
 	}
+	if id := t.span.TraceID(); id != "" {
+		attrs = append(attrs, slog.String("trace", id))
+	}
 	if !slow {
 		t.service.log.LogAttrs(context.Background(), slog.LevelInfo, "query", attrs...)
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/dialect"
 	"github.com/chittihq/duckling/services/gateway/internal/reader"
 	"github.com/chittihq/duckling/services/gateway/internal/sandbox"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 )
 
 // Limits bound what one query and all of them together may take.
@@ -23,6 +24,9 @@ type Limits struct {
 	Stuck          int
 	// Concurrent is how many statements run at once, Queue how many may wait for it.
 	Concurrent, Queue int
+	// Rate is how many statements a second one key may send, on average, and Burst how many at once. A Rate of 0 sets no bounds.
+	Rate  float64
+	Burst int
 	// Rows and Bytes bound a result that is sent as a whole.
 	Rows, Bytes int
 	// Cache is how many bytes of results are kept; 0 keeps none, and every statement runs.
@@ -40,16 +44,18 @@ type Service struct {
 	plans     *plans
 	limits    Limits
 	metrics   *Metrics
+	tracer    *tracing.Tracer
 	log       *slog.Logger
 
 	admission *admission
+	rates     *rates
 	active    *active
 	cache     *cache
 	stuck     atomic.Int64
 }
 
-// New makes a Service. Its Run is to run as long as it is used.
-func New(databases *reader.Set, checker *sandbox.Checker, volatile *Volatile, limits Limits, metrics *Metrics, log *slog.Logger) *Service {
+// New makes a Service. Its Run is to run as long as it is used. Without a tracer nobody is told of statements.
+func New(databases *reader.Set, checker *sandbox.Checker, volatile *Volatile, limits Limits, metrics *Metrics, tracer *tracing.Tracer, log *slog.Logger) *Service {
 	s := &Service{
 		databases: databases,
 		checker:   checker,
@@ -57,8 +63,10 @@ func New(databases *reader.Set, checker *sandbox.Checker, volatile *Volatile, li
 		plans:     newPlans(),
 		limits:    limits,
 		metrics:   metrics,
+		tracer:    tracer,
 		log:       log,
 		admission: newAdmission(limits.Concurrent, limits.Queue, metrics),
+		rates:     newRates(&limits),
 		active:    &active{tickets: make(map[uint64]*ticket)},
 		cache:     newCache(limits.Cache, metrics),
 	}
@@ -94,6 +102,8 @@ type Statement struct {
 	Kind Kind
 	// Timeout is Limits.Timeout unless set.
 	Timeout time.Duration
+	// Parent is the span of the client's that the statement belongs to, if it told of one.
+	Parent tracing.Parent
 }
 
 // Database returns the named database or an *Error.
@@ -140,6 +150,11 @@ func (sn *Snapshot) ticket(st Statement) *ticket {
 	}
 	now := time.Now()
 	t := &ticket{service: sn.service, generation: sn.generation, statement: st, began: now, deadline: now.Add(st.Timeout)}
+	if tracer := sn.service.tracer; tracer != nil {
+		t.span = tracer.Begin(st.Parent, tracing.Statement{
+			Kind: string(st.Kind), Database: sn.generation.Database, Key: st.Key, Generation: sn.generation.Number, Fingerprint: fingerprint(st.SQL),
+		})
+	}
 	sn.generation.Retain()
 	sn.service.active.add(t)
 	return t
@@ -182,6 +197,7 @@ func (t *ticket) open() (*Rows, error) {
 		t.drop(conn, true)
 		return nil, err
 	}
+	t.span.Event("first rows")
 	return &Rows{ticket: t, plan: p, conn: conn, result: result}, nil
 }
 
@@ -211,6 +227,12 @@ func (t *ticket) finish(err error, rows int) {
 	took := time.Since(t.began)
 	t.service.metrics.observe(t.statement.Kind, took, err)
 	t.report(took, err, rows)
+	if err != nil {
+		known := Explain(err)
+		t.span.End(rows, string(known.Code), known.Message)
+		return
+	}
+	t.span.End(rows, "", "")
 }
 
 func run(conn *reader.Conn, sql string, params []any) (*duck.Result, error) {

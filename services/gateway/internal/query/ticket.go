@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chittihq/duckling/services/gateway/internal/reader"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 )
 
 // state is where a statement is on its way.
@@ -25,6 +26,7 @@ type ticket struct {
 	statement  Statement
 	id         uint64
 	began      time.Time
+	span       *tracing.Span
 
 	mu       sync.Mutex // guards the fields below
 	state    state
@@ -92,7 +94,9 @@ func (t *ticket) enter() error {
 		return err
 	}
 	if w != nil {
-		if err := t.await(w); err != nil {
+		err := t.await(w)
+		t.span.Waited(w.since)
+		if err != nil {
 			return err
 		}
 	}

@@ -97,7 +97,7 @@ func (s *Server) cors(c *fiber.Ctx) error {
 		return c.Next()
 	}
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, PATCH, DELETE")
-	c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Accept, If-None-Match, Traceparent")
+	c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Accept, If-None-Match, Traceparent, Tracestate")
 	c.Set(fiber.HeaderAccessControlMaxAge, "600")
 	return c.SendStatus(fiber.StatusNoContent)
 }

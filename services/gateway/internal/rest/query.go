@@ -9,6 +9,7 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/dialect"
 	"github.com/chittihq/duckling/services/gateway/internal/encode"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 )
 
 // queryRequest is the body of POST /api/query and POST /api/jobs.
@@ -61,6 +62,11 @@ func readQuery(c *fiber.Ctx) (*queryRequest, error) {
 	return r, nil
 }
 
+// parent is the client's span, as far as it tells of one.
+func parent(c *fiber.Ctx) tracing.Parent {
+	return tracing.Parent{TraceParent: strings.Clone(c.Get("Traceparent")), TraceState: strings.Clone(c.Get("Tracestate"))}
+}
+
 // task checks what was asked.
 func (s *Server) task(c *fiber.Ctx, r *queryRequest) (*task, error) {
 	if r.SQL == "" {
@@ -86,8 +92,11 @@ func (s *Server) task(c *fiber.Ctx, r *queryRequest) (*task, error) {
 	if id, err = s.allowed(c, strings.Clone(id)); err != nil {
 		return nil, err
 	}
+	if err := s.Queries.Spend(identity(c).Name, 1); err != nil {
+		return nil, err
+	}
 	return &task{
-		database: id, statement: query.Statement{SQL: r.SQL, Params: r.Params, Dialect: mode, Key: identity(c).Name},
+		database: id, statement: query.Statement{SQL: r.SQL, Params: r.Params, Dialect: mode, Key: identity(c).Name, Parent: parent(c)},
 		format: format, options: options, bom: r.BOM,
 	}, nil
 }

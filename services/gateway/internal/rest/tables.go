@@ -87,7 +87,10 @@ func (s *Server) withTable(c *fiber.Ctx, fn func(*query.Snapshot, string) error)
 
 // sendTable sends a statement's rows between before and after.
 func (s *Server) sendTable(c *fiber.Ctx, snapshot *query.Snapshot, before, sql string, params []any, after string) error {
-	statement := query.Statement{SQL: sql, Params: params, Dialect: dialect.DuckDB, Key: identity(c).Name}
+	statement := query.Statement{SQL: sql, Params: params, Dialect: dialect.DuckDB, Key: identity(c).Name, Parent: parent(c)}
+	if err := s.Queries.Spend(statement.Key, 1); err != nil {
+		return err
+	}
 	body, err := snapshot.AppendJSON(c.UserContext(), []byte(before), statement, encode.Options{})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/chittihq/duckling/services/gateway/internal/encode"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 )
 
 const (
@@ -60,7 +61,7 @@ func (s *session) batch(f *frame, began time.Time) error {
 	}
 	b := &batch{
 		session: s, call: c, snapshot: snapshot, frame: f, options: options,
-		base: query.Statement{Dialect: mode, Key: s.keyName, Kind: query.KindBatch},
+		base: query.Statement{Dialect: mode, Key: s.keyName, Kind: query.KindBatch, Parent: tracing.Parent{TraceParent: f.TraceParent}},
 		left: len(f.Queries), handles: make(map[int]*query.Handle), results: make([][]byte, len(f.Queries)),
 	}
 	s.cancelBy(c, b.cancel)

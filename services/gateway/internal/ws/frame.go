@@ -32,6 +32,9 @@ type frame struct {
 	DateMode   encode.Times    `json:"dateMode"`
 	JSONMode   encode.JSONMode `json:"jsonMode"`
 
+	// TraceParent is the W3C header of that name, for clients that trace.
+	TraceParent string `json:"traceparent"`
+
 	Statement string `json:"statement"`
 	Target    string `json:"target"`
 
@@ -45,6 +48,17 @@ type frame struct {
 type item struct {
 	SQL    string       `json:"sql"`
 	Params query.Params `json:"params"`
+}
+
+// statements is how many the frame asks to have run or prepared.
+func (f *frame) statements() int {
+	switch f.Type {
+	case "batch":
+		return len(f.Queries)
+	case "query", "prepare", "execute", "stream", "subscribe":
+		return 1
+	}
+	return 0
 }
 
 // requestID is the id that a client chose, and the same as JSON.

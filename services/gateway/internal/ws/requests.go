@@ -8,6 +8,7 @@ import (
 
 	"github.com/chittihq/duckling/services/gateway/internal/encode"
 	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 )
 
 // open registers a request. It holds until close, which must come before the request's last frame is sent, so
@@ -57,7 +58,7 @@ func (s *session) statement(f *frame, kind query.Kind) (query.Statement, encode.
 		return query.Statement{}, encode.Options{}, problem(query.CodeInvalidRequest, "SQL query is required")
 	}
 	mode, options, err := f.options()
-	return query.Statement{SQL: f.SQL, Params: f.Params, Dialect: mode, Key: s.keyName, Kind: kind}, options, err
+	return query.Statement{SQL: f.SQL, Params: f.Params, Dialect: mode, Key: s.keyName, Kind: kind, Parent: tracing.Parent{TraceParent: f.TraceParent}}, options, err
 }
 
 func (s *session) query(f *frame, began time.Time) error {

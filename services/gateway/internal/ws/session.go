@@ -296,7 +296,11 @@ func (s *session) handle(text []byte) *ending {
 		s.fail(f.ID, problem(query.CodeUnauthorized, endRevoked.text))
 		return endRevoked
 	}
-	var err error
+	err := s.server.queries.Spend(s.keyName, f.statements())
+	if err != nil {
+		s.fail(f.ID, err)
+		return nil
+	}
 	switch f.Type {
 	case "query":
 		err = s.query(&f, began)

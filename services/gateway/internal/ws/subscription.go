@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chittihq/duckling/services/gateway/internal/query"
+	"github.com/chittihq/duckling/services/gateway/internal/tracing"
 )
 
 // subscription sends a statement's result whenever it has changed.
@@ -31,6 +32,8 @@ func (s *session) subscribe(f *frame, began time.Time) error {
 	if err != nil {
 		return err
 	}
+	// A subscription outlives the span that it was made in and shares its runs with others.
+	st.Parent = tracing.Parent{}
 	if f.MinIntervalMs < 0 {
 		return problem(query.CodeInvalidRequest, "minIntervalMs must not be negative")
 	}
