@@ -58,6 +58,8 @@ type Config struct {
 	MemoryLimit string `env:"DUCKDB_MEMORY_LIMIT"`
 	// Threads is how many threads run queries; 0 means one for each core.
 	Threads int `env:"DUCKDB_THREADS"`
+	// PrepareAhead is how many of the statements used in the last minute are prepared on a new generation before it is served; 0 is none.
+	PrepareAhead int `env:"PREPARE_AHEAD" envDefault:"8"`
 	// TempDir is where DuckDB spills to, at most MaxTemp; empty means the system's. It must be writable and outside of DataDir.
 	TempDir string       `env:"DUCKDB_TEMP_DIR"`
 	MaxTemp config.Bytes `env:"DUCKDB_MAX_TEMP" envDefault:"10GiB"`
@@ -91,6 +93,7 @@ func (c *Config) Problems() []string {
 	complain(c.AuthTimeout <= 0, "AUTH_TIMEOUT must be positive, as 30s")
 	complain(c.SendBuffer <= 0, "WS_SEND_BUFFER must be positive")
 	complain(c.StreamTimeout <= 0, "STREAM_TIMEOUT must be positive, as 60s")
+	complain(c.PrepareAhead < 0 || c.PrepareAhead > 64, "PREPARE_AHEAD must be between 0 and 64; 0 prepares nothing ahead")
 	complain(c.Threads < 0, "DUCKDB_THREADS must not be negative")
 	problems = append(problems, tracing.Problems()...)
 	c.Access.problems(complain)

@@ -42,7 +42,7 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	}
 	defer checker.Close()
 
-	engine := &reader.Engine{Companion: companionPath, TempDir: temp, MaxTemp: c.MaxTemp.String(), MemoryLimit: c.MemoryLimit, Threads: c.Threads}
+	engine := &reader.Engine{Companion: companionPath, TempDir: temp, MaxTemp: c.MaxTemp.String(), MemoryLimit: c.MemoryLimit, Threads: c.Threads, Ahead: c.PrepareAhead}
 	databases := reader.NewSet(c.DataDir, engine, env.Health, reader.NewMetrics(env.Metrics), env.Log)
 	volatile, err := query.ReadVolatile(companionPath)
 	if err != nil {

@@ -42,7 +42,7 @@ func Serve(t testing.TB, data string, limits query.Limits) *Gateway {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	engine := &reader.Engine{Companion: path, TempDir: temp, MaxTemp: "1GB", MemoryLimit: "1GB", Threads: 2}
+	engine := &reader.Engine{Companion: path, TempDir: temp, MaxTemp: "1GB", MemoryLimit: "1GB", Threads: 2, Ahead: 4}
 	databases := reader.NewSet(data, engine, daemon.NewHealth(), reader.NewMetrics(registry), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	volatile, err := query.ReadVolatile(path)

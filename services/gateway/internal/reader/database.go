@@ -29,6 +29,7 @@ type Database struct {
 	metrics *Metrics
 	failing *daemon.Repeated
 	log     *slog.Logger
+	recent  *recent
 
 	current atomic.Pointer[Generation]
 	failure atomic.Pointer[error]
@@ -43,6 +44,7 @@ func newDatabase(s *Set, id, dir string) *Database {
 	return &Database{
 		ID: id, dir: dir, engine: s.engine, health: s.health, metrics: s.metrics,
 		failing: daemon.NewRepeated(s.log.With("database", id)), log: s.log.With("database", id),
+		recent:  &recent{most: s.engine.Ahead, used: make(map[string]time.Time)},
 		retired: make(chan *Generation, 1), changed: make(chan struct{}),
 	}
 }

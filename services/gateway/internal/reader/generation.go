@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
@@ -115,7 +116,7 @@ func (g *Generation) Conn() (*Conn, error) {
 		conn.Close()
 		return nil, fmt.Errorf("setting search path: %w", err)
 	}
-	return &Conn{conn: conn}, nil
+	return &Conn{conn: conn, generation: g}, nil
 }
 
 // Put gives a connection back. One that was stopped in the middle of a statement is closed rather than used again.
@@ -131,8 +132,16 @@ func (g *Generation) Put(c *Conn, stopped bool) {
 
 // Conn is a connection to one generation, with the statements it has prepared. It serves one query at a time.
 type Conn struct {
-	conn  *duck.Conn
-	stmts map[string]*duck.Stmt
+	conn       *duck.Conn
+	generation *Generation
+	stmts      map[string]*prepared
+}
+
+// prepared is a statement, and whether it is one that a client has used on this connection.
+type prepared struct {
+	stmt *duck.Stmt
+	took time.Duration
+	used bool
 }
 
 // maxPrepared bounds the statements one connection keeps.
@@ -140,27 +149,41 @@ const maxPrepared = 64
 
 // Prepare returns the prepared form of sql, made now or earlier. It belongs to the connection.
 func (c *Conn) Prepare(sql string) (*duck.Stmt, error) {
-	if s, ok := c.stmts[sql]; ok {
-		return s, nil
+	p, err := c.prepare(sql)
+	if err != nil {
+		return nil, err
 	}
+	if !p.used && p.took < quick {
+		p.used = true // once a connection is often enough
+		c.generation.served.recent.note(sql, time.Now())
+	}
+	return p.stmt, nil
+}
+
+func (c *Conn) prepare(sql string) (*prepared, error) {
+	if p, ok := c.stmts[sql]; ok {
+		return p, nil
+	}
+	began := time.Now()
 	s, err := c.conn.Prepare(sql)
 	if err != nil {
 		return nil, err
 	}
 	if c.stmts == nil || len(c.stmts) >= maxPrepared {
 		c.forget()
-		c.stmts = make(map[string]*duck.Stmt)
+		c.stmts = make(map[string]*prepared)
 	}
-	c.stmts[sql] = s
-	return s, nil
+	p := &prepared{stmt: s, took: time.Since(began)}
+	c.stmts[sql] = p
+	return p, nil
 }
 
 // Interrupt asks the statement that runs on the connection to stop. It may be called beside it, but not after Put.
 func (c *Conn) Interrupt() { c.conn.Interrupt() }
 
 func (c *Conn) forget() {
-	for _, s := range c.stmts {
-		s.Close()
+	for _, p := range c.stmts {
+		p.stmt.Close()
 	}
 }
 
@@ -169,19 +192,34 @@ func (c *Conn) close() {
 	c.conn.Close()
 }
 
-// warm runs the least query there is, so that the first client does not pay for what DuckDB sets up late.
+// warm runs the least query there is and prepares the statements used lately, so that the first client does not pay for what DuckDB
+// sets up late.
 func (g *Generation) warm(ctx context.Context) error {
 	c, err := g.Conn()
 	if err != nil {
 		return err
 	}
-	s, err := c.Prepare("SELECT 1")
+	p, err := c.prepare("SELECT 1")
 	if err == nil {
 		var res *duck.Result
-		if res, err = s.Query(ctx); err == nil {
+		if res, err = p.stmt.Query(ctx); err == nil {
 			res.Close()
 		}
 	}
+	if err == nil {
+		g.prepareAhead(c)
+	}
 	g.Put(c, err != nil)
 	return err
+}
+
+// prepareAhead prepares the statements used lately. One that fails now, as its table is gone, tells so when it is asked.
+func (g *Generation) prepareAhead(c *Conn) {
+	for _, sql := range g.served.recent.list(time.Now()) {
+		if _, err := c.prepare(sql); err != nil {
+			g.served.recent.forget(sql)
+			continue
+		}
+		g.served.metrics.ahead.Inc()
+	}
 }

@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	open    prometheus.Gauge
 	retired prometheus.Counter
+	ahead   prometheus.Counter
 	opens   *prometheus.HistogramVec
 
 	databases               *Set
@@ -30,6 +31,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "duckling_gateway_retired_instances_total",
 			Help: "Generations that were opened anew because a statement in them could not be stopped.",
 		}),
+		ahead: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "duckling_gateway_prepared_ahead_total",
+			Help: "Statements used lately that were prepared on a new generation before it was served.",
+		}),
 		opens: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "duckling_gateway_generation_open_seconds",
 			Help:    "Time from a manifest's arrival until its generation is served.",
@@ -40,7 +45,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		lag:    describe("generation_lag_seconds", "How far the generation that is served is behind its source."),
 		stale:  describe("generation_failing", "1 while a newer generation is there that cannot be served."),
 	}
-	registry.MustRegister(m.open, m.retired, m.opens, m)
+	registry.MustRegister(m.open, m.retired, m.ahead, m.opens, m)
 	return m
 }
 

@@ -23,6 +23,8 @@ type Engine struct {
 	MemoryLimit string
 	// Threads is how many threads a query may use.
 	Threads int
+	// Ahead is how many of the statements used lately are prepared on a new generation before it is served.
+	Ahead int
 
 	mu     sync.Mutex // guards the fields below
 	spare  *duck.DB
