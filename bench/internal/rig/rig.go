@@ -21,14 +21,15 @@ type Rig struct {
 	Scale  shop.Scale
 }
 
-// New starts MySQL 9.7, loads the shop at its default scale, and lays a stack out without starting it.
-func New(ctx context.Context) (*Rig, error) {
+// New starts MySQL 9.7, loads the shop at its default scale, and lays a stack out without starting it; env is added
+// to its services' environment, as NAME=value.
+func New(ctx context.Context, env ...string) (*Rig, error) {
 	r, err := newRig(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r.Scale = shop.DefaultScale()
-	if err := r.setUp(ctx); err != nil {
+	if err := r.setUp(ctx, env); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func newRig(ctx context.Context) (*Rig, error) {
 	return &Rig{Server: server}, nil
 }
 
-func (r *Rig) setUp(ctx context.Context) error {
+func (r *Rig) setUp(ctx context.Context, env []string) error {
 	if err := r.Server.Exec(ctx, "CREATE DATABASE shop"); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (r *Rig) setUp(ctx context.Context) error {
 	if err := shop.Load(ctx, r.DB, shop.Options{Scale: r.Scale, Seed: 1, End: time.Now().UTC()}); err != nil {
 		return fmt.Errorf("loading the shop: %w", err)
 	}
-	return r.layOut(ctx, "shop", nil)
+	return r.layOut(ctx, "shop", env)
 }
 
 // Connect opens a client.
