@@ -8,6 +8,7 @@ SHELL := /bin/bash
 BUF_VERSION := v1.75.0
 PROTOC_GEN_GO_VERSION := v1.36.11
 GOLANGCI_VERSION := v2.15.0
+VERSITYGW_VERSION := v1.8.0
 
 BIN := bin
 TOOLS := $(CURDIR)/.bin
@@ -54,8 +55,11 @@ testdb: ## Get MySQL 9.7 and MariaDB 10.11 for tests and the demo, beside the ho
 
 ##@ Checks
 
+.PHONY: s3server
+s3server: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) ## Build the S3 server that the tests of backups use.
+
 .PHONY: test
-test: build testdb test-sdk test-go ## Run every test on real servers.
+test: build testdb s3server test-sdk test-go ## Run every test on real servers.
 
 .PHONY: test-go
 test-go: examples/node_modules
@@ -114,6 +118,11 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 	@mkdir -p $(TOOLS)
 	GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+$(TOOLS)/versitygw-$(VERSITYGW_VERSION):
+	@mkdir -p $(TOOLS)
+	GOWORK=off GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	@mv $(TOOLS)/versitygw $@
 
 # The examples use the built client, as its users do.
 examples/node_modules: examples/package-lock.json $(SDK)/node_modules $(wildcard $(SDK)/src/*.ts)

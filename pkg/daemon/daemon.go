@@ -54,6 +54,8 @@ type Env struct {
 	Health  *Health
 	// Out is standard output, for commands that print.
 	Out io.Writer
+	// Args follow the command.
+	Args []string
 }
 
 // Program is one service.
@@ -108,7 +110,7 @@ func (p Program) Main(args []string) int {
 		}
 		settings.MetricsAddr = ""
 	}
-	if err := p.serve(settings, log, run); err != nil {
+	if err := p.serve(settings, log, run, args); err != nil {
 		var e *config.Error
 		if errors.As(err, &e) {
 			log.Error("stopped", "error", err.Error())
@@ -120,13 +122,13 @@ func (p Program) Main(args []string) int {
 	return ExitOK
 }
 
-func (p Program) serve(settings Settings, log *slog.Logger, run func(context.Context, *Env) error) error {
+func (p Program) serve(settings Settings, log *slog.Logger, run func(context.Context, *Env) error, args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Once the first signal is taken the second has its default effect.
 	context.AfterFunc(ctx, stop)
 
-	env := &Env{Log: log, Metrics: newRegistry(), Health: NewHealth(), Out: os.Stdout}
+	env := &Env{Log: log, Metrics: newRegistry(), Health: NewHealth(), Out: os.Stdout, Args: args[min(1, len(args)):]}
 	if settings.MetricsAddr == "" {
 		return ignoreCancel(run(ctx, env))
 	}

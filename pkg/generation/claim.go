@@ -27,11 +27,32 @@ func TakeClaim(path string, create bool) (*Claim, error) {
 	if create {
 		flags |= os.O_CREATE
 	}
+	f, err := locked(path, flags, unix.F_WRLCK)
+	if err != nil {
+		return nil, err
+	}
+	return &Claim{f}, nil
+}
+
+// Lease is a reader's hold on one generation's file, for readers that are not DuckDB: while it is open no Claim is
+// given.
+type Lease struct{ *os.File }
+
+// TakeLease opens path for reading and locks it, or returns ErrHeld while it is claimed.
+func TakeLease(path string) (*Lease, error) {
+	f, err := locked(path, os.O_RDONLY, unix.F_RDLCK)
+	if err != nil {
+		return nil, err
+	}
+	return &Lease{f}, nil
+}
+
+func locked(path string, flags int, kind int16) (*os.File, error) {
 	f, err := os.OpenFile(path, flags, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening generation: %w", err)
 	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
+	lock := unix.Flock_t{Type: kind, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
 		f.Close()
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
@@ -39,5 +60,5 @@ func TakeClaim(path string, create bool) (*Claim, error) {
 		}
 		return nil, fmt.Errorf("locking generation %s: %w", path, err)
 	}
-	return &Claim{f}, nil
+	return f, nil
 }

@@ -61,10 +61,7 @@ type File struct {
 func Open(data, database string, opts Options) (*File, error) {
 	path := generation.LivePath(data, database)
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // gateways of other users read what is below
-		return nil, fmt.Errorf("creating directory of database %s: %w", database, err)
-	}
-	lock, err := takeLock(filepath.Join(dir, "loader.lock"))
+	lock, err := lockDirectory(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +221,14 @@ func (f *File) Close() {
 		f.descriptor.Close()
 	}
 	f.lock.Close()
+}
+
+// lockDirectory makes and locks a database's directory.
+func lockDirectory(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // gateways of other users read what is below
+		return nil, fmt.Errorf("creating directory of database %s: %w", filepath.Base(dir), err)
+	}
+	return takeLock(filepath.Join(dir, "loader.lock"))
 }
 
 // takeLock is there besides DuckDB's own because that one can be lost, see Blocks.

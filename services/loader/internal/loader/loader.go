@@ -10,6 +10,7 @@ import (
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/pkg/config"
 	"github.com/chittihq/duckling/pkg/daemon"
+	"github.com/chittihq/duckling/services/loader/internal/backup"
 	"github.com/chittihq/duckling/services/loader/internal/live"
 	"github.com/chittihq/duckling/services/loader/internal/replica"
 )
@@ -31,11 +32,17 @@ type Config struct {
 	BatchDelay      time.Duration `env:"BATCH_MAX_DELAY" envDefault:"50ms"`
 	// SyncMinutes is how often source and DuckDB are compared; 0 means never.
 	SyncMinutes int `env:"SYNC_INTERVAL_MINUTES" envDefault:"15"`
+
+	// StreamKeep is how long frames stay in the stream after they were committed, for a file that is restored
+	// from a backup; 0 keeps few.
+	StreamKeep time.Duration `env:"STREAM_KEEP"`
+
+	Backups backup.Config
 }
 
 // Problems implements config.Checker.
 func (c *Config) Problems() []string {
-	problems := c.Sources.Problems()
+	problems := append(c.Sources.Problems(), c.Backups.Problems()...)
 	complain := func(wrong bool, text string) {
 		if wrong {
 			problems = append(problems, text)
@@ -46,6 +53,7 @@ func (c *Config) Problems() []string {
 	complain(c.PublishInterval < 0, "PUBLISH_INTERVAL must not be negative")
 	complain(c.BatchRows < 1, "BATCH_MAX_ROWS must be at least 1")
 	complain(c.BatchDelay < 0, "BATCH_MAX_DELAY must not be negative")
+	complain(c.StreamKeep < 0, "STREAM_KEEP must not be negative")
 	complain(c.SyncMinutes < 0, "SYNC_INTERVAL_MINUTES must not be negative")
 	return problems
 }
@@ -69,7 +77,7 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	for _, d := range databases {
 		r := replica.New(replica.Config{
 			Database: d.ID, DataDir: c.DataDir, DuckDB: live.Options{MemoryLimit: c.MemoryLimit, Threads: c.Threads},
-			BatchRows: c.BatchRows, BatchDelay: c.BatchDelay, PublishInterval: c.PublishInterval,
+			BatchRows: c.BatchRows, BatchDelay: c.BatchDelay, PublishInterval: c.PublishInterval, StreamKeep: c.StreamKeep,
 		}, b, metrics, env.Log)
 		replicas[d.ID] = r
 		go func() {

@@ -263,22 +263,31 @@ func (s *session) chores(ctx context.Context, idle bool) {
 	s.purge(ctx)
 }
 
-// purgeMargin is how many frames stay behind what was committed, for a loader
-// restored from a backup and for people.
+// purgeMargin is how many frames stay behind what is let go, for people.
 const (
 	purgeMargin = 1000
 	purgeEvery  = 30 * time.Second
 )
 
-// purge lets the stream forget what is committed. Ingest resumes from the last
-// State frame, so that one stays.
+// mark is how far the stream was not needed any more at some time.
+type mark struct {
+	at  time.Time
+	seq uint64
+}
+
+// purge lets the stream forget what was committed StreamKeep ago: a file restored from a backup can
+// go on from there. Ingest resumes from the last State frame, so that one stays.
 func (s *session) purge(ctx context.Context) {
 	if time.Since(s.purged) < purgeEvery || s.lastState == 0 {
 		return
 	}
 	s.purged = time.Now()
-	below := min(s.book.Progress.Seq, s.lastState)
-	if below <= purgeMargin {
+	s.marks = append(s.marks, mark{s.purged, min(s.book.Progress.Seq, s.lastState)})
+	for len(s.marks) > 1 && time.Since(s.marks[1].at) >= s.cfg.StreamKeep {
+		s.marks = s.marks[1:]
+	}
+	below := s.marks[0].seq
+	if time.Since(s.marks[0].at) < s.cfg.StreamKeep || below <= purgeMargin {
 		return
 	}
 	go func() {

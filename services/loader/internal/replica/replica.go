@@ -26,6 +26,8 @@ type Config struct {
 	BatchDelay time.Duration
 	// PublishInterval is the least time from one generation to the next.
 	PublishInterval time.Duration
+	// StreamKeep is how long frames stay in the stream after they were committed.
+	StreamKeep time.Duration
 }
 
 const (

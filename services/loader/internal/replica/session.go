@@ -29,6 +29,7 @@ type session struct {
 	// lastState is the newest State frame, which ingest resumes from.
 	lastState uint64
 	purged    time.Time
+	marks     []mark
 	asked     map[string]time.Time
 	answers   chan answer
 	copies    map[uint64]copyStart
