@@ -38,6 +38,8 @@ type Stats struct {
 	Rows, CopiedRows uint64
 	// IgnoredRows belonged to void copies, or to tables that wait for a copy.
 	IgnoredRows uint64
+	// Redelivered are frames that came again.
+	Redelivered uint64
 	// Mismatches are rows to be changed or deleted that were not there exactly once.
 	Mismatches uint64
 }
@@ -126,8 +128,12 @@ func (a *Applier) Stats() Stats { return a.stats }
 // Add takes the next frame. seq is its place in the stream and id its message's
 // id. A frame that changes a table as a whole is applied and committed at once,
 // after what was staged before it; others wait for Commit. visible is true when
-// something that readers see was committed.
+// something that readers see was committed. A frame that was taken before, in whatever order it comes again, is dropped.
 func (a *Applier) Add(seq uint64, id string, f *cdcv1.Frame) (visible bool, err error) {
+	if seq <= a.seq {
+		a.stats.Redelivered++
+		return false, nil
+	}
 	if a.searching(f) {
 		a.seq, a.next.Seq = seq, seq
 		return false, nil

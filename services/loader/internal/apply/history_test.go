@@ -75,7 +75,12 @@ func (l *loader) put(f *cdcv1.Frame) {
 // add applies the next frame of the stream.
 func (l *loader) add() error {
 	l.t.Helper()
-	seq := l.Seq() + 1
+	return l.deliver(l.Seq() + 1)
+}
+
+// deliver hands the Applier a frame of the stream, whether it is the next one or not.
+func (l *loader) deliver(seq uint64) error {
+	l.t.Helper()
 	f, err := frame.Unmarshal(slices.Clone(l.stream[seq-1]))
 	if err != nil {
 		return err
@@ -137,6 +142,44 @@ func (l *loader) equal(s *frametest.Source) {
 	}
 	if m := l.Stats().Mismatches; m != 0 {
 		l.t.Fatalf("%d rows to be changed were not there", m)
+	}
+}
+
+// Frames that come again, one or many, in order or not, before or after a commit or a restart, change nothing.
+func TestRedeliveredFrames(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			l := newLoader(t)
+			s := frametest.New(100+seed, source, l.put)
+			s.Add(1, 100)
+			s.Add(0, 40)
+			for range 100 {
+				s.Step()
+			}
+			s.Finish()
+			r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // repeatable on purpose
+			for int(l.Seq()) < len(l.stream) {
+				l.must(l.add())
+				for range r.IntN(5) {
+					if err := l.deliver(1 + r.Uint64N(l.Seq())); err != nil {
+						t.Fatalf("after frame %d an old one: %v", l.Seq(), err)
+					}
+				}
+				switch n := r.IntN(100); {
+				case n < 25 && !l.Open():
+					l.commit()
+				case n < 28:
+					l.close()
+					l.open()
+				}
+			}
+			l.commit()
+			l.equal(s)
+			if l.Stats().Redelivered == 0 {
+				t.Fatal("nothing was delivered again")
+			}
+		})
 	}
 }
 

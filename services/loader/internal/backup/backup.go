@@ -17,7 +17,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -226,7 +225,7 @@ func (s *Set) verified(ctx context.Context, info *Info, w io.Writer) error {
 		return fmt.Errorf("reading backup %s: %w", info.Name, err)
 	}
 	defer r.Close()
-	var sum hash.Hash = sha256.New()
+	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(w, sum), r)
 	if err != nil {
 		return fmt.Errorf("reading backup %s: %w", info.Name, err)

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +43,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("DUCKLING_TEST_ROLE") {
 	case "loader":
 		err = runLoader(ctx)
+	case "nats":
+		err = runNATS(ctx)
 	case "reader":
 		err = runReader(ctx)
 	case "writer":
@@ -70,6 +74,24 @@ func runLoader(ctx context.Context) error {
 	}
 	defer b.Close()
 	return newReplica(os.Getenv("DUCKLING_TEST_DATA"), b, log).Run(ctx)
+}
+
+// runNATS is a NATS server at an address, with its files in the data directory.
+func runNATS(ctx context.Context) error {
+	host, port, err := net.SplitHostPort(os.Getenv("DUCKLING_TEST_NATS"))
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	server, err := embedded.Start(embedded.Config{StoreDir: os.Getenv("DUCKLING_TEST_DATA"), Host: host, Port: number, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return server.Stop()
 }
 
 // runReader opens every generation it can, and prints a line for each.
