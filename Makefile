@@ -50,7 +50,7 @@ build: ## Build the binaries into bin/.
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/ github.com/nats-io/nats-server/v2
 
 .PHONY: testdb
-testdb: ## Get MySQL 9.7 and MariaDB 10.11 for tests and the demo, beside the host's own.
+testdb: ## Get MySQL 9.7, MariaDB 10.11, Redis and Chromium for tests and the demo, beside the host's own.
 	@scripts/testdb.sh install all
 
 ##@ Checks
@@ -66,7 +66,7 @@ test-go: examples/node_modules
 	go test -timeout 20m -p 1 work
 
 .PHONY: test-sdk
-test-sdk: $(SDK)/node_modules
+test-sdk: $(SDK)/node_modules $(SDK)/test/nodes/node_modules
 	cd $(SDK) && npm run lint && npm test
 
 .PHONY: bench
@@ -103,7 +103,7 @@ tidy: ## Tidy every module.
 
 .PHONY: clean
 clean: ## Remove what builds left.
-	rm -rf $(BIN) .bin $(SDK)/node_modules $(SDK)/dist $(SDK)/dist-test examples/node_modules examples/generated
+	rm -rf $(BIN) .bin $(SDK)/node_modules $(SDK)/test/nodes/node_modules $(SDK)/dist $(SDK)/dist-test examples/node_modules examples/generated
 
 $(TOOLS)/buf-$(BUF_VERSION):
 	@mkdir -p $(TOOLS)
@@ -132,4 +132,9 @@ examples/node_modules: examples/package-lock.json $(SDK)/node_modules $(wildcard
 
 $(SDK)/node_modules: $(SDK)/package-lock.json
 	cd $(SDK) && npm ci
+	@touch $@
+
+# Node 18 and 22, on which the packed client is tried.
+$(SDK)/test/nodes/node_modules: $(SDK)/test/nodes/package-lock.json
+	cd $(SDK)/test/nodes && npm ci
 	@touch $@

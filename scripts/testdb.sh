@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11,
-# and Redis for the integration guide's fallback.
+# Redis for the integration guide's fallback, and Chromium for the client's browser build.
 #
 # All are Debian packages unpacked into a private folder, MySQL from sid, the others from
 # bookworm, each with the C library it was built for. Nothing is installed on the host, no
 # service is started, and root is not needed: apt works on private lists and an empty dpkg
 # status, dpkg-deb unpacks, and the servers run under the ld.so that came with them.
 #
-#   testdb.sh install [mysql|mariadb|redis|all]   idempotent; a second run returns at once
+#   testdb.sh install [mysql|mariadb|redis|chromium|all]   idempotent; a second run returns at once
 #   testdb.sh env                           where the servers are, as shell assignments
 #
 # Each flavour's folder holds
@@ -152,6 +152,31 @@ LAUNCHER
   say "redis is ready: $(sed -n 1p "$target/redis/version")"
 }
 
+# Chromium starts itself again for its children, so it runs under the host's C library, with the other libraries
+# it came with.
+install_chromium() {
+  local folder=$target/chromium.partial libs
+  if [ "$(sed -n 2p "$target/chromium/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  unpack bookworm chromium-headless-shell "$folder"
+  libs=$(cd "$folder" && find root -path '*/usr/lib/*' -name 'libnss3.so' -printf '%h\n' | sed -n 1p)
+  [ -n "$libs" ] || die "no libnss3 among the unpacked packages"
+  find "$folder/root" \( -name 'libc.so*' -o -name 'libm.so*' -o -name 'libpthread.so*' -o -name 'ld-linux*' -o -name 'libdl.so*' -o -name 'librt.so*' -o -name 'libresolv.so*' \) -delete
+  find "$folder/root" \( -name 'libLLVM*' -o -name dri -o -name gconv \) -prune -exec rm -rf {} +
+  find "$folder/root/usr/share" -mindepth 1 -maxdepth 1 ! -name chromium ! -name fonts ! -name fontconfig -exec rm -rf {} +
+  cat > "$folder/server" <<LAUNCHER
+#!/bin/sh
+here=\$(dirname "\$(readlink -f "\$0")")
+LD_LIBRARY_PATH="\$here/$libs:\$here/$libs/pulseaudio:\$here/root/lib/$(basename "$libs")" exec "\$here/root/usr/lib/chromium/chromium-headless-shell" "\$@"
+LAUNCHER
+  chmod +x "$folder/server"
+  { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
+  rm -rf "${target:?}/chromium"
+  mv "$folder" "$target/chromium"
+  say "chromium is ready: $(sed -n 1p "$target/chromium/version")"
+}
+
 initialise_mysql() {
   local folder=$1
   root_account > "$folder/root.sql"
@@ -208,15 +233,16 @@ install_all() {
     mysql | all) install mysql sid mysql-server-core mysqld ;;&
     mariadb | all) install mariadb bookworm mariadb-server-core mariadbd ;;&
     redis | all) install_redis ;;&
-    mysql | mariadb | redis | all) ;;
-    *) die "no such server: $1 (mysql, mariadb, redis or all)" ;;
+    chromium | all) install_chromium ;;&
+    mysql | mariadb | redis | chromium | all) ;;
+    *) die "no such server: $1 (mysql, mariadb, redis, chromium or all)" ;;
   esac
 }
 
 print_env() {
   local flavour
   printf 'DUCKLING_TESTDB=%q\n' "$target"
-  for flavour in mysql mariadb redis; do
+  for flavour in mysql mariadb redis chromium; do
     if [ -r "$target/$flavour/version" ]; then
       printf 'DUCKLING_TESTDB_%s=%q\n' "${flavour^^}" "$(sed -n 1p "$target/$flavour/version")"
     fi

@@ -330,7 +330,7 @@ func (want expected) check(got outcome) error {
 			code = "ABORTED"
 		}
 		if code != want.Error || !strings.Contains(fmt.Sprint(got.err), want.Text) {
-			return fmt.Errorf("the outcome is %v (%s), not %q %q", got.err, code, want.Error, want.Text)
+			return fmt.Errorf("the outcome is %w (%s), not %q %q", got.err, code, want.Error, want.Text)
 		}
 		return nil
 	}

@@ -183,6 +183,15 @@ export class DucklingClient extends Emitter<DucklingClientEvents> {
     return { connected: isConnected, authenticated: isConnected, pendingRequests: active, reconnectAttempts, url: options.url };
   }
 
+  /**
+   * How busy it is, for a pool to choose by. One that is not connected comes after all that are.
+   * @internal
+   */
+  get load(): number {
+    const { isConnected, active } = this.#session;
+    return isConnected ? active : active + 1e9;
+  }
+
   async #batch<T>(
     queries: readonly (string | BatchQueryRequest)[],
     options: RequestOptions | undefined,

@@ -43,9 +43,7 @@ export class DucklingPool {
     let best = this.#clients[0] as DucklingClient;
     let least = Infinity;
     for (const client of this.#clients) {
-      const { connected, pendingRequests } = client.getStats();
-      // One that is not connected comes last, however idle.
-      const load = connected ? pendingRequests : pendingRequests + 1e9;
+      const { load } = client;
       if (load < least) [best, least] = [client, load];
     }
     return best;
