@@ -90,6 +90,16 @@ func frames() map[string]*cdcv1.Frame {
 			}},
 		}}},
 	}
+	view, err := frame.View(copied.Message(), def)
+	if err != nil {
+		panic(err)
+	}
+	out["check-begin"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckBegin{CheckBegin: &cdcv1.CheckBegin{Table: def.GetTable(), CheckId: 11, Definition: def.GetFingerprint()}}}
+	out["check-rows"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckRows{CheckRows: &cdcv1.CheckRows{
+		CheckId: 11, Chunk: 2, Keys: view.KeySums().Pack(), Values: view.Sums(nil).Pack(), Mark: []byte{4}, LastKey: "7", RowsSent: 1, RowsEstimated: 5,
+	}}}
+	out["check-reload"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckRows{CheckRows: &cdcv1.CheckRows{CheckId: 11, Chunk: 2, Rows: copied.Message(), RowsSent: 1, RowsEstimated: 1}}}
+	out["check-end"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckEnd{CheckEnd: &cdcv1.CheckEnd{Table: def.GetTable(), CheckId: 11, Rows: 1, Reload: true, Void: "why"}}}
 	for kind, name := range cdcv1.TableEvent_Kind_name {
 		if kind == 0 {
 			continue
@@ -165,7 +175,7 @@ func checkBody(t *testing.T, path string, f *cdcv1.Frame) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	for _, m := range append(f.GetChanges().GetTables(), f.GetCopyRows().GetRows()) {
+	for _, m := range append(f.GetChanges().GetTables(), f.GetCopyRows().GetRows(), f.GetCheckRows().GetRows()) {
 		if m == nil {
 			continue
 		}

@@ -323,6 +323,9 @@ type Frame struct {
 	//	*Frame_CopyCut
 	//	*Frame_CopyEnd
 	//	*Frame_State
+	//	*Frame_CheckBegin
+	//	*Frame_CheckRows
+	//	*Frame_CheckEnd
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -465,6 +468,33 @@ func (x *Frame) GetState() *State {
 	return nil
 }
 
+func (x *Frame) GetCheckBegin() *CheckBegin {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_CheckBegin); ok {
+			return x.CheckBegin
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetCheckRows() *CheckRows {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_CheckRows); ok {
+			return x.CheckRows
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetCheckEnd() *CheckEnd {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_CheckEnd); ok {
+			return x.CheckEnd
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -501,6 +531,18 @@ type Frame_State struct {
 	State *State `protobuf:"bytes,17,opt,name=state,proto3,oneof"`
 }
 
+type Frame_CheckBegin struct {
+	CheckBegin *CheckBegin `protobuf:"bytes,18,opt,name=check_begin,json=checkBegin,proto3,oneof"`
+}
+
+type Frame_CheckRows struct {
+	CheckRows *CheckRows `protobuf:"bytes,19,opt,name=check_rows,json=checkRows,proto3,oneof"`
+}
+
+type Frame_CheckEnd struct {
+	CheckEnd *CheckEnd `protobuf:"bytes,20,opt,name=check_end,json=checkEnd,proto3,oneof"`
+}
+
 func (*Frame_Changes) isFrame_Body() {}
 
 func (*Frame_Definition) isFrame_Body() {}
@@ -516,6 +558,12 @@ func (*Frame_CopyCut) isFrame_Body() {}
 func (*Frame_CopyEnd) isFrame_Body() {}
 
 func (*Frame_State) isFrame_Body() {}
+
+func (*Frame_CheckBegin) isFrame_Body() {}
+
+func (*Frame_CheckRows) isFrame_Body() {}
+
+func (*Frame_CheckEnd) isFrame_Body() {}
 
 // Position names a point between two transactions of a source.
 type Position struct {
@@ -1534,11 +1582,275 @@ func (x *TableState) GetReason() string {
 	return ""
 }
 
+// A check compares a table with its source: a copy of hashes instead of rows, in the same stream. CheckBegin and CheckEnd stand
+// between transactions; CheckRows may come anywhere.
+//
+// CheckBegin marks the place from which the loader notes the keys that the stream changes. Every row of the check is read after
+// the source had executed this frame's position.
+type CheckBegin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Table string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	// Unique within an epoch, of the same numbers as copy ids. A newer check of the same table voids an older one.
+	CheckId uint64 `protobuf:"varint,2,opt,name=check_id,json=checkId,proto3" json:"check_id,omitempty"`
+	// Fingerprint of the definition that the hashes follow.
+	Definition    uint64 `protobuf:"varint,3,opt,name=definition,proto3" json:"definition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckBegin) Reset() {
+	*x = CheckBegin{}
+	mi := &file_cdc_v1_frame_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckBegin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckBegin) ProtoMessage() {}
+
+func (x *CheckBegin) ProtoReflect() protoreflect.Message {
+	mi := &file_cdc_v1_frame_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckBegin.ProtoReflect.Descriptor instead.
+func (*CheckBegin) Descriptor() ([]byte, []int) {
+	return file_cdc_v1_frame_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CheckBegin) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *CheckBegin) GetCheckId() uint64 {
+	if x != nil {
+		return x.CheckId
+	}
+	return 0
+}
+
+func (x *CheckBegin) GetDefinition() uint64 {
+	if x != nil {
+		return x.Definition
+	}
+	return 0
+}
+
+// CheckRows is a chunk of a check: hashes of its rows, or the rows themselves where the loader asked for them.
+type CheckRows struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	CheckId uint64                 `protobuf:"varint,1,opt,name=check_id,json=checkId,proto3" json:"check_id,omitempty"`
+	// Chunks of a table with a key are ranges of it in its order, numbered from 0.
+	Chunk uint32 `protobuf:"varint,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	// Hash of each row's key and of all its values, 8 bytes each, little-endian; see frame.Sums. Keys are
+	// empty for a table without a key.
+	Keys   []byte `protobuf:"bytes,3,opt,name=keys,proto3" json:"keys,omitempty"`
+	Values []byte `protobuf:"bytes,4,opt,name=values,proto3" json:"values,omitempty"`
+	// Ingest's own mark of where the chunk ends, to ask for it again; empty where a chunk cannot be asked for.
+	Mark []byte `protobuf:"bytes,5,opt,name=mark,proto3" json:"mark,omitempty"`
+	// The last key of the chunk, for people.
+	LastKey string `protobuf:"bytes,6,opt,name=last_key,json=lastKey,proto3" json:"last_key,omitempty"`
+	// Progress: rows sent so far, and the source's estimate.
+	RowsSent      uint64 `protobuf:"varint,7,opt,name=rows_sent,json=rowsSent,proto3" json:"rows_sent,omitempty"`
+	RowsEstimated uint64 `protobuf:"varint,8,opt,name=rows_estimated,json=rowsEstimated,proto3" json:"rows_estimated,omitempty"`
+	// The rows, every one an insert; then keys and values are empty.
+	Rows          *TableRows `protobuf:"bytes,9,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRows) Reset() {
+	*x = CheckRows{}
+	mi := &file_cdc_v1_frame_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRows) ProtoMessage() {}
+
+func (x *CheckRows) ProtoReflect() protoreflect.Message {
+	mi := &file_cdc_v1_frame_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRows.ProtoReflect.Descriptor instead.
+func (*CheckRows) Descriptor() ([]byte, []int) {
+	return file_cdc_v1_frame_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckRows) GetCheckId() uint64 {
+	if x != nil {
+		return x.CheckId
+	}
+	return 0
+}
+
+func (x *CheckRows) GetChunk() uint32 {
+	if x != nil {
+		return x.Chunk
+	}
+	return 0
+}
+
+func (x *CheckRows) GetKeys() []byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *CheckRows) GetValues() []byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *CheckRows) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+func (x *CheckRows) GetLastKey() string {
+	if x != nil {
+		return x.LastKey
+	}
+	return ""
+}
+
+func (x *CheckRows) GetRowsSent() uint64 {
+	if x != nil {
+		return x.RowsSent
+	}
+	return 0
+}
+
+func (x *CheckRows) GetRowsEstimated() uint64 {
+	if x != nil {
+		return x.RowsEstimated
+	}
+	return 0
+}
+
+func (x *CheckRows) GetRows() *TableRows {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// CheckEnd: the stream has passed the point at which the last row was read. It comes once after the hashes, and once after
+// the rows that the loader asked for then.
+type CheckEnd struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Table   string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	CheckId uint64                 `protobuf:"varint,2,opt,name=check_id,json=checkId,proto3" json:"check_id,omitempty"`
+	// Rows sent, of hashes or of rows.
+	Rows uint64 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	// The end of rows asked for.
+	Reload bool `protobuf:"varint,4,opt,name=reload,proto3" json:"reload,omitempty"`
+	// Why there is no result; empty where there is one.
+	Void          string `protobuf:"bytes,5,opt,name=void,proto3" json:"void,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckEnd) Reset() {
+	*x = CheckEnd{}
+	mi := &file_cdc_v1_frame_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckEnd) ProtoMessage() {}
+
+func (x *CheckEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_cdc_v1_frame_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckEnd.ProtoReflect.Descriptor instead.
+func (*CheckEnd) Descriptor() ([]byte, []int) {
+	return file_cdc_v1_frame_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CheckEnd) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *CheckEnd) GetCheckId() uint64 {
+	if x != nil {
+		return x.CheckId
+	}
+	return 0
+}
+
+func (x *CheckEnd) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *CheckEnd) GetReload() bool {
+	if x != nil {
+		return x.Reload
+	}
+	return false
+}
+
+func (x *CheckEnd) GetVoid() string {
+	if x != nil {
+		return x.Void
+	}
+	return ""
+}
+
 var File_cdc_v1_frame_proto protoreflect.FileDescriptor
 
 const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x12cdc/v1/frame.proto\x12\x0fduckling.cdc.v1\"\xdb\x04\n" +
+	"\x12cdc/v1/frame.proto\x12\x0fduckling.cdc.v1\"\x92\x06\n" +
 	"\x05Frame\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -1556,7 +1868,12 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\tcopy_rows\x18\x0e \x01(\v2\x19.duckling.cdc.v1.CopyRowsH\x00R\bcopyRows\x125\n" +
 	"\bcopy_cut\x18\x0f \x01(\v2\x18.duckling.cdc.v1.CopyCutH\x00R\acopyCut\x125\n" +
 	"\bcopy_end\x18\x10 \x01(\v2\x18.duckling.cdc.v1.CopyEndH\x00R\acopyEnd\x12.\n" +
-	"\x05state\x18\x11 \x01(\v2\x16.duckling.cdc.v1.StateH\x00R\x05stateB\x06\n" +
+	"\x05state\x18\x11 \x01(\v2\x16.duckling.cdc.v1.StateH\x00R\x05state\x12>\n" +
+	"\vcheck_begin\x18\x12 \x01(\v2\x1b.duckling.cdc.v1.CheckBeginH\x00R\n" +
+	"checkBegin\x12;\n" +
+	"\n" +
+	"check_rows\x18\x13 \x01(\v2\x1a.duckling.cdc.v1.CheckRowsH\x00R\tcheckRows\x128\n" +
+	"\tcheck_end\x18\x14 \x01(\v2\x19.duckling.cdc.v1.CheckEndH\x00R\bcheckEndB\x06\n" +
 	"\x04body\"\x8f\x01\n" +
 	"\bPosition\x12\x19\n" +
 	"\bgtid_set\x18\x01 \x01(\tR\agtidSet\x12\x12\n" +
@@ -1663,7 +1980,30 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\fPHASE_QUEUED\x10\x01\x12\x11\n" +
 	"\rPHASE_COPYING\x10\x02\x12\x13\n" +
 	"\x0fPHASE_STREAMING\x10\x03\x12\x15\n" +
-	"\x11PHASE_QUARANTINED\x10\x04*h\n" +
+	"\x11PHASE_QUARANTINED\x10\x04\"]\n" +
+	"\n" +
+	"CheckBegin\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\x12\x19\n" +
+	"\bcheck_id\x18\x02 \x01(\x04R\acheckId\x12\x1e\n" +
+	"\n" +
+	"definition\x18\x03 \x01(\x04R\n" +
+	"definition\"\x8b\x02\n" +
+	"\tCheckRows\x12\x19\n" +
+	"\bcheck_id\x18\x01 \x01(\x04R\acheckId\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
+	"\x04keys\x18\x03 \x01(\fR\x04keys\x12\x16\n" +
+	"\x06values\x18\x04 \x01(\fR\x06values\x12\x12\n" +
+	"\x04mark\x18\x05 \x01(\fR\x04mark\x12\x19\n" +
+	"\blast_key\x18\x06 \x01(\tR\alastKey\x12\x1b\n" +
+	"\trows_sent\x18\a \x01(\x04R\browsSent\x12%\n" +
+	"\x0erows_estimated\x18\b \x01(\x04R\rrowsEstimated\x12.\n" +
+	"\x04rows\x18\t \x01(\v2\x1a.duckling.cdc.v1.TableRowsR\x04rows\"{\n" +
+	"\bCheckEnd\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\x12\x19\n" +
+	"\bcheck_id\x18\x02 \x01(\x04R\acheckId\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\x04R\x04rows\x12\x16\n" +
+	"\x06reload\x18\x04 \x01(\bR\x06reload\x12\x12\n" +
+	"\x04void\x18\x05 \x01(\tR\x04void*h\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OPERATION_INSERT\x10\x01\x12\x14\n" +
@@ -1708,7 +2048,7 @@ func file_cdc_v1_frame_proto_rawDescGZIP() []byte {
 }
 
 var file_cdc_v1_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_cdc_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_cdc_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_cdc_v1_frame_proto_goTypes = []any{
 	(Operation)(0),          // 0: duckling.cdc.v1.Operation
 	(Type)(0),               // 1: duckling.cdc.v1.Type
@@ -1728,6 +2068,9 @@ var file_cdc_v1_frame_proto_goTypes = []any{
 	(*CopyEnd)(nil),         // 15: duckling.cdc.v1.CopyEnd
 	(*State)(nil),           // 16: duckling.cdc.v1.State
 	(*TableState)(nil),      // 17: duckling.cdc.v1.TableState
+	(*CheckBegin)(nil),      // 18: duckling.cdc.v1.CheckBegin
+	(*CheckRows)(nil),       // 19: duckling.cdc.v1.CheckRows
+	(*CheckEnd)(nil),        // 20: duckling.cdc.v1.CheckEnd
 }
 var file_cdc_v1_frame_proto_depIdxs = []int32{
 	5,  // 0: duckling.cdc.v1.Frame.position:type_name -> duckling.cdc.v1.Position
@@ -1739,21 +2082,25 @@ var file_cdc_v1_frame_proto_depIdxs = []int32{
 	14, // 6: duckling.cdc.v1.Frame.copy_cut:type_name -> duckling.cdc.v1.CopyCut
 	15, // 7: duckling.cdc.v1.Frame.copy_end:type_name -> duckling.cdc.v1.CopyEnd
 	16, // 8: duckling.cdc.v1.Frame.state:type_name -> duckling.cdc.v1.State
-	7,  // 9: duckling.cdc.v1.Changes.tables:type_name -> duckling.cdc.v1.TableRows
-	8,  // 10: duckling.cdc.v1.TableRows.columns:type_name -> duckling.cdc.v1.ColumnValues
-	1,  // 11: duckling.cdc.v1.Column.type:type_name -> duckling.cdc.v1.Type
-	9,  // 12: duckling.cdc.v1.TableDefinition.columns:type_name -> duckling.cdc.v1.Column
-	2,  // 13: duckling.cdc.v1.TableEvent.kind:type_name -> duckling.cdc.v1.TableEvent.Kind
-	10, // 14: duckling.cdc.v1.TableEvent.definition:type_name -> duckling.cdc.v1.TableDefinition
-	10, // 15: duckling.cdc.v1.CopyBegin.definition:type_name -> duckling.cdc.v1.TableDefinition
-	7,  // 16: duckling.cdc.v1.CopyRows.rows:type_name -> duckling.cdc.v1.TableRows
-	17, // 17: duckling.cdc.v1.State.tables:type_name -> duckling.cdc.v1.TableState
-	3,  // 18: duckling.cdc.v1.TableState.phase:type_name -> duckling.cdc.v1.TableState.Phase
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	18, // 9: duckling.cdc.v1.Frame.check_begin:type_name -> duckling.cdc.v1.CheckBegin
+	19, // 10: duckling.cdc.v1.Frame.check_rows:type_name -> duckling.cdc.v1.CheckRows
+	20, // 11: duckling.cdc.v1.Frame.check_end:type_name -> duckling.cdc.v1.CheckEnd
+	7,  // 12: duckling.cdc.v1.Changes.tables:type_name -> duckling.cdc.v1.TableRows
+	8,  // 13: duckling.cdc.v1.TableRows.columns:type_name -> duckling.cdc.v1.ColumnValues
+	1,  // 14: duckling.cdc.v1.Column.type:type_name -> duckling.cdc.v1.Type
+	9,  // 15: duckling.cdc.v1.TableDefinition.columns:type_name -> duckling.cdc.v1.Column
+	2,  // 16: duckling.cdc.v1.TableEvent.kind:type_name -> duckling.cdc.v1.TableEvent.Kind
+	10, // 17: duckling.cdc.v1.TableEvent.definition:type_name -> duckling.cdc.v1.TableDefinition
+	10, // 18: duckling.cdc.v1.CopyBegin.definition:type_name -> duckling.cdc.v1.TableDefinition
+	7,  // 19: duckling.cdc.v1.CopyRows.rows:type_name -> duckling.cdc.v1.TableRows
+	17, // 20: duckling.cdc.v1.State.tables:type_name -> duckling.cdc.v1.TableState
+	3,  // 21: duckling.cdc.v1.TableState.phase:type_name -> duckling.cdc.v1.TableState.Phase
+	7,  // 22: duckling.cdc.v1.CheckRows.rows:type_name -> duckling.cdc.v1.TableRows
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_cdc_v1_frame_proto_init() }
@@ -1770,6 +2117,9 @@ func file_cdc_v1_frame_proto_init() {
 		(*Frame_CopyCut)(nil),
 		(*Frame_CopyEnd)(nil),
 		(*Frame_State)(nil),
+		(*Frame_CheckBegin)(nil),
+		(*Frame_CheckRows)(nil),
+		(*Frame_CheckEnd)(nil),
 	}
 	file_cdc_v1_frame_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
@@ -1778,7 +2128,7 @@ func file_cdc_v1_frame_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cdc_v1_frame_proto_rawDesc), len(file_cdc_v1_frame_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
