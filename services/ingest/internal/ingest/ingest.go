@@ -30,6 +30,8 @@ type Config struct {
 	// Destructive says what to do when a table is dropped, or changed so that values may be lost: follow, or pause
 	// the table until a copy of it is asked for.
 	Destructive string `env:"DDL_DESTRUCTIVE" envDefault:"follow"`
+	// ResyncRate is how many rows a second are read of a source at most, for checks and scheduled rebuilds; 0 means as many as can be.
+	ResyncRate int `env:"RESYNC_MAX_ROWS_PER_SECOND" envDefault:"200000"`
 }
 
 // Problems implements config.Checker.
@@ -37,6 +39,9 @@ func (c *Config) Problems() []string {
 	problems := c.Sources.Problems()
 	if c.Destructive != "follow" && c.Destructive != "pause" {
 		problems = append(problems, "DDL_DESTRUCTIVE must be follow or pause")
+	}
+	if c.ResyncRate < 0 {
+		problems = append(problems, "RESYNC_MAX_ROWS_PER_SECOND must not be negative")
 	}
 	return problems
 }
@@ -157,6 +162,7 @@ func (c *Config) configs() ([]source.Config, error) {
 			Masks:    masks(d),
 
 			PauseDestructive: c.Destructive == "pause",
+			ResyncRate:       c.ResyncRate,
 		})
 	}
 	return out, nil

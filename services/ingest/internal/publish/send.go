@@ -82,6 +82,8 @@ func kindOf(f *cdcv1.Frame) string {
 		return "changes"
 	case *cdcv1.Frame_CopyRows:
 		return "copy"
+	case *cdcv1.Frame_CheckRows:
+		return "check"
 	default:
 		return "other"
 	}
@@ -149,6 +151,47 @@ func (w *Writer) CopyEnd(ctx context.Context, table string, copyID, rows uint64)
 		return err
 	}
 	_, err := w.send(ctx, copyName(copyID), "end", &cdcv1.Frame{Body: &cdcv1.Frame_CopyEnd{CopyEnd: &cdcv1.CopyEnd{Table: table, CopyId: copyID, Rows: rows}}})
+	return err
+}
+
+// CheckBegin sends the mark from which a table is checked.
+func (w *Writer) CheckBegin(ctx context.Context, begin *cdcv1.CheckBegin) error {
+	return w.checkFrame(ctx, begin.GetCheckId(), "begin", &cdcv1.Frame{Body: &cdcv1.Frame_CheckBegin{CheckBegin: begin}})
+}
+
+// Chunk is a piece of a check.
+type Chunk struct {
+	Rows *cdcv1.CheckRows
+	// Count is how many rows it is of.
+	Count int
+}
+
+// CheckRows sends a chunk of a check.
+func (w *Writer) CheckRows(ctx context.Context, rows *cdcv1.CheckRows) error {
+	part := strconv.FormatUint(rows.GetRowsSent(), 10)
+	if rows.GetRows() != nil {
+		part += "r"
+	}
+	return w.checkFrame(ctx, rows.GetCheckId(), part, &cdcv1.Frame{Body: &cdcv1.Frame_CheckRows{CheckRows: rows}})
+}
+
+// CheckEnd says that all of a check was sent and that the stream has passed where the last row was read, or that there is no result.
+func (w *Writer) CheckEnd(ctx context.Context, end *cdcv1.CheckEnd) error {
+	part := "end"
+	switch {
+	case end.GetVoid() != "":
+		part = "void"
+	case end.GetReload():
+		part = "end-reload"
+	}
+	return w.checkFrame(ctx, end.GetCheckId(), part, &cdcv1.Frame{Body: &cdcv1.Frame_CheckEnd{CheckEnd: end}})
+}
+
+func (w *Writer) checkFrame(ctx context.Context, id uint64, part string, f *cdcv1.Frame) error {
+	if err := w.Flush(ctx); err != nil {
+		return err
+	}
+	_, err := w.send(ctx, "check-"+strconv.FormatUint(id, 10), part, f)
 	return err
 }
 

@@ -32,11 +32,13 @@ func (c *Copy) Freeze(ctx context.Context) (*Frozen, error) {
 }
 
 // Read emits all rows, in no order that means anything.
-func (f *Frozen) Read(ctx context.Context, emit Emit) error {
-	statement := "SELECT " + f.copy.selectColumns() + " FROM " + f.copy.Server.Name(f.copy.Table.Name)
+func (f *Frozen) Read(ctx context.Context, emit Emit) error { return f.copy.readAll(ctx, f.conn, emit) }
+
+func (c *Copy) readAll(ctx context.Context, conn *sql.Conn, emit Emit) error {
+	statement := "SELECT " + c.selectColumns() + " FROM " + c.Server.Name(c.Table.Name)
 	none := func([]driver.Value) ([]byte, error) { return nil, nil }
-	if err := f.copy.scan(ctx, f.conn, statement, none, nil, emit); err != nil {
-		return fmt.Errorf("reading %q: %w", f.copy.Table.Name, err)
+	if err := c.scan(ctx, conn, statement, none, nil, emit); err != nil {
+		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
 	}
 	return nil
 }

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// readers is how many ranges are read at once. More would take the source's
+	// copyReaders is how many ranges are read at once. More would take the source's
 	// cores from its own work before they made the copy faster.
-	readers = 3
+	copyReaders = 3
 	// rangeBytes is the size that ranges aim at, by the source's estimate of its rows.
 	rangeBytes = 4 << 20
 	// ahead is how many pieces of a range are read before its turn to be published.
@@ -38,11 +38,13 @@ type span struct {
 // Keyed reads the table by key, in order, going on after resume if that is set. Each of its connections first waits until it
 // sees everything up to visible. Pieces come in key order.
 func (c *Copy) Keyed(ctx context.Context, visible binlog.Position, resume []byte, emit Emit) error {
-	var after []string
-	if len(resume) > 0 {
-		if err := json.Unmarshal(resume, &after); err != nil || len(after) != len(c.Table.Key) {
-			return fmt.Errorf("resuming the copy of %q: its mark %q makes no sense", c.Table.Name, resume)
-		}
+	after, err := c.bound(resume)
+	if err != nil {
+		return err
+	}
+	readers := c.Readers
+	if readers == 0 {
+		readers = copyReaders
 	}
 	work, order := make(chan *span), make(chan *span, readers)
 	group, ctx := errgroup.WithContext(ctx)
@@ -72,6 +74,17 @@ func (c *Copy) Keyed(ctx context.Context, visible binlog.Position, resume []byte
 		return nil
 	})
 	return group.Wait()
+}
+
+// bound reads the mark of a piece; an empty one is no bound.
+func (c *Copy) bound(mark []byte) (key []string, err error) {
+	if len(mark) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(mark, &key); err != nil || len(key) != len(c.Table.Key) {
+		return nil, fmt.Errorf("reading %q from a key on: the mark %q makes no sense", c.Table.Name, mark)
+	}
+	return key, nil
 }
 
 // forward emits a span's pieces as they come.

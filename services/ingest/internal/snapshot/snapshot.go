@@ -25,6 +25,8 @@ type Copy struct {
 	Server     *server.Server
 	Table      *catalog.Table
 	Definition *cdcv1.TableDefinition
+	// Readers is how many ranges are read at once; 0 means as many as a copy reads.
+	Readers int
 }
 
 // Piece is a run of rows in the order they are to be published.

@@ -9,14 +9,22 @@ import (
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/pkg/bus"
+	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
 )
 
 // ControlRequest is what bus.IngestControl takes.
 type ControlRequest struct {
-	// Op is status, copy, pause or resume. Pause and resume concern copies, not the stream.
+	// Op is status, copy, check, reload, cancel, pause or resume. Pause and resume concern copies, not the stream; cancel concerns
+	// the table's check.
 	Op string `json:"op"`
-	// Table of copy; empty means every table.
+	// Table of copy, check, reload and cancel; for copy, empty means every table.
 	Table string `json:"table,omitempty"`
+	// Reason of copy, for people, and whether it keeps to the rate of periodic work.
+	Reason string `json:"reason,omitempty"`
+	Slowly bool   `json:"slowly,omitempty"`
+	// Check is whose rows reload asks for, Ranges which.
+	Check  uint64           `json:"check,omitempty"`
+	Ranges []snapshot.Range `json:"ranges,omitempty"`
 }
 
 // Status is the answer to every request.
@@ -80,9 +88,9 @@ func (s *Source) control(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("the request is no JSON: %v", err)}
 	}
 	switch q.Op {
-	case "status", "copy", "pause", "resume":
+	case "status", "copy", "check", "reload", "cancel", "pause", "resume":
 	default:
-		return nil, &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("op %q is unknown; it is status, copy, pause or resume", q.Op)}
+		return nil, &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("op %q is unknown; it is status, copy, check, reload, cancel, pause or resume", q.Op)}
 	}
 	ask := request{ControlRequest: q, reply: make(chan reply, 1)}
 	select {
@@ -124,9 +132,19 @@ func (r *run) answer(ctx context.Context, q request) reply {
 			if r.tables[name].phase == cdcv1.TableState_PHASE_COPYING {
 				continue // it is on its way
 			}
-			if err := r.copies.queue(ctx, name, "asked for"); err != nil {
+			reason := "asked for"
+			if q.Reason != "" {
+				reason += ": " + q.Reason
+			}
+			if err := r.copies.queueWith(ctx, waitingCopy{table: name, reason: reason, slowly: q.Slowly}); err != nil {
 				return reply{err: err}
 			}
+		}
+	case "cancel":
+		r.copies.stopCheck(q.Table, "it was cancelled")
+	case "check", "reload":
+		if err := r.copies.askCheck(ctx, q.ControlRequest); err != nil {
+			return reply{err: err}
 		}
 	}
 	status := r.status.status()

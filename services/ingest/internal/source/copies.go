@@ -29,6 +29,8 @@ type copies struct {
 	pending []*copying
 	paused  bool
 	retries map[string]int
+	// voided are checks that ended without a result, to be told.
+	voided []*copying
 }
 
 type waitingCopy struct {
@@ -39,6 +41,9 @@ type waitingCopy struct {
 	after place
 	// notBefore spares the source a copy that keeps failing.
 	notBefore time.Time
+	// slowly keeps to the rate of periodic work.
+	slowly bool
+	check  *checking // nil for a copy
 }
 
 // place is a point in the server's binlog.
@@ -56,6 +61,10 @@ type copying struct {
 	held   chan struct{}  // answers the wish to hold the stream
 	cancel context.CancelFunc
 	ctx    context.Context //nolint:containedctx // a job handed to another goroutine, which ends with it
+
+	// pace bounds how fast rows are read, nil for as fast as they can be.
+	pace  *pace
+	check *checking // nil for a copy
 
 	known    *catalog.Table
 	started  time.Time
@@ -77,11 +86,14 @@ func (c *copies) init(r *run) {
 
 // queue asks for a copy of a table once the stream has got to where the source stands now.
 func (c *copies) queue(ctx context.Context, table, reason string) error {
-	file, offset, err := c.r.server.Head(ctx)
-	if err != nil {
+	return c.queueWith(ctx, waitingCopy{table: table, reason: reason})
+}
+
+func (c *copies) queueWith(ctx context.Context, w waitingCopy) (err error) {
+	if w.after.file, w.after.offset, err = c.r.server.Head(ctx); err != nil {
 		return err
 	}
-	c.add(waitingCopy{table: table, reason: reason, after: place{file, offset}})
+	c.add(w)
 	return nil
 }
 
@@ -91,12 +103,13 @@ func (c *copies) queueNow(table, reason string) {
 }
 
 func (c *copies) add(w waitingCopy) {
-	c.waiting = slices.DeleteFunc(c.waiting, func(have waitingCopy) bool { return have.table == w.table })
+	c.waiting = slices.DeleteFunc(c.waiting, func(have waitingCopy) bool { return have.table == w.table && (have.check == nil || w.check != nil) })
 	c.waiting = append(c.waiting, w)
 }
 
-// stop gives up a table's copy, under way or waiting.
+// stop gives up a table's copy or check, under way or waiting.
 func (c *copies) stop(table string) {
+	c.stopCheck(table, "the table changed")
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table })
 	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table })
 	if c.active != nil && c.active.table == table {
@@ -111,12 +124,16 @@ func (c *copies) advance(ctx context.Context) error {
 	if err := c.passed(ctx); err != nil {
 		return err
 	}
+	if err := c.tellVoided(ctx); err != nil {
+		return err
+	}
+	if c.active != nil {
+		c.giveWay()
+	}
 	if c.active != nil || c.paused {
 		return nil
 	}
-	i := slices.IndexFunc(c.waiting, func(w waitingCopy) bool {
-		return (w.after == place{} || c.reached(w.after)) && !time.Now().Before(w.notBefore)
-	})
+	i := slices.IndexFunc(c.waiting, c.ready)
 	if i < 0 {
 		return nil
 	}
@@ -125,10 +142,18 @@ func (c *copies) advance(ctx context.Context) error {
 	jobCtx, cancel := context.WithCancel(ctx)
 	c.active = &copying{
 		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
-		begun: make(chan beginning, 1), held: make(chan struct{}, 1),
+		begun: make(chan beginning, 1), held: make(chan struct{}, 1), check: w.check,
+	}
+	if w.slowly || w.check != nil {
+		c.active.pace = newPace(c.r.cfg.ResyncRate)
 	}
 	c.jobs <- c.active
 	return nil
+}
+
+// ready says that a waiting copy may begin.
+func (c *copies) ready(w waitingCopy) bool {
+	return (w.after == place{} || c.reached(w.after)) && !time.Now().Before(w.notBefore)
 }
 
 func (c *copies) reached(p place) bool { return c.r.position.Reached(p.file, p.offset) }
@@ -148,7 +173,11 @@ func (c *copies) passed(ctx context.Context) error {
 		if p.end == nil || !c.reached(*p.end) {
 			continue
 		}
-		if err := c.finish(ctx, p); err != nil {
+		finish := c.finish
+		if p.check != nil {
+			finish = c.finishCheck
+		}
+		if err := finish(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -191,10 +220,14 @@ func (c *copies) take(ctx context.Context, s step) error {
 		return nil
 	case s.err != nil:
 		return c.failed(ctx, job, s.err)
+	case s.described && job.check != nil:
+		return c.beginCheck(ctx, job, s.known)
 	case s.described:
 		return c.begin(ctx, job, s.known)
 	case s.hold:
 		return c.hold(ctx, job)
+	case s.chunk != nil:
+		return c.chunk(ctx, job, s.chunk)
 	case s.piece != nil:
 		return c.piece(ctx, job, s)
 	case s.over:
@@ -321,6 +354,10 @@ func (c *copies) failed(ctx context.Context, job *copying, err error) error {
 		return ctx.Err()
 	}
 	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p == job })
+	if job.check != nil {
+		c.void(job, err.Error())
+		return c.tellVoided(ctx)
+	}
 	if t := c.r.tables[job.table]; t != nil {
 		t.copying = nil
 	}

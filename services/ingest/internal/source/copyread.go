@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/chittihq/duckling/services/ingest/internal/catalog"
+	"github.com/chittihq/duckling/services/ingest/internal/publish"
 	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
 )
 
@@ -17,6 +18,7 @@ type step struct {
 	hold      bool
 	frozen    bool // at is the place of the snapshot
 	piece     *snapshot.Piece
+	chunk     *publish.Chunk
 	at        *place
 	over      bool
 	err       error
@@ -64,7 +66,15 @@ func (c *copies) read(job *copying) (*place, error) {
 		return nil, ctx.Err()
 	}
 	table := &snapshot.Copy{Server: server, Table: known, Definition: begin.definition}
-	emit := func(p snapshot.Piece) error { return c.send(ctx, step{job: job, piece: &p}) }
+	if job.check != nil {
+		return c.readCheck(ctx, job, table, begin)
+	}
+	emit := func(p snapshot.Piece) error {
+		if err := job.pace.wait(ctx, p.Rows.Len()); err != nil {
+			return err
+		}
+		return c.send(ctx, step{job: job, piece: &p})
+	}
 	if len(known.Key) > 0 {
 		err = table.Keyed(ctx, begin.position, begin.resume, emit)
 	} else {
@@ -73,7 +83,7 @@ func (c *copies) read(job *copying) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.head(ctx, known)
+	return c.head(ctx, known, known.Transactional || len(known.Key) == 0)
 }
 
 // readFrozen reads a table without a key: at one place, which is found while the stream stands still.
@@ -98,14 +108,14 @@ func (c *copies) readFrozen(ctx context.Context, job *copying, table *snapshot.C
 }
 
 // head is where the binlog stands when every row read so far is in it. Engines without transactions show rows
-// before they are logged; a lock waits for that.
-func (c *copies) head(ctx context.Context, known *catalog.Table) (*place, error) {
+// before they are logged; a lock waits for that, unless logged says that it need not.
+func (c *copies) head(ctx context.Context, known *catalog.Table, logged bool) (*place, error) {
 	var at place
 	read := func() (err error) {
 		at.file, at.offset, err = c.r.server.Head(ctx)
 		return err
 	}
-	if known.Transactional || len(known.Key) == 0 {
+	if logged {
 		return &at, read()
 	}
 	conn, err := c.r.server.DB.Conn(ctx)

@@ -111,6 +111,8 @@ func (h *history) apply(f *cdcv1.Frame) {
 			copyID:      begin.GetCopyId(),
 		}
 		h.nextCopyID = max(h.nextCopyID, begin.GetCopyId()+1)
+	case *cdcv1.Frame_CheckBegin:
+		h.nextCopyID = max(h.nextCopyID, body.CheckBegin.GetCheckId()+1)
 	case *cdcv1.Frame_CopyRows:
 		if t := h.tables[body.CopyRows.GetRows().GetTable()]; t != nil && t.copyID == body.CopyRows.GetCopyId() {
 			t.resume, t.rowsSent = body.CopyRows.GetResume(), body.CopyRows.GetRowsSent()

@@ -37,6 +37,8 @@ type Config struct {
 	// PauseDestructive keeps what readers see of a table when it is dropped, or changed so that values may be lost, until
 	// somebody asks for a copy of it. Otherwise such changes are followed.
 	PauseDestructive bool
+	// ResyncRate is how many rows a second are read at most for checks and scheduled rebuilds; 0 means as many as can be.
+	ResyncRate int
 	// Masks hide the values of columns, in copy and stream alike. What was sent before a mask was set stays as it
 	// was until the table is copied anew.
 	Masks mysqltype.Masks

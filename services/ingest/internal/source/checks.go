@@ -1,0 +1,218 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
+	"github.com/chittihq/duckling/pkg/bus"
+	"github.com/chittihq/duckling/pkg/frame"
+	"github.com/chittihq/duckling/services/ingest/internal/catalog"
+	"github.com/chittihq/duckling/services/ingest/internal/publish"
+	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
+)
+
+// A check is a copy that sends hashes of rows. It is read as a copy is, but by one reader, at a bounded rate, and without a
+// lock also where there is no key. It changes nothing about the table, is not in State, and ends with this run: the loader, which asked for it, asks
+// again. Afterwards the loader may ask for the rows of some of its chunks.
+
+// checking makes a check of a copying.
+type checking struct {
+	// id is given at the beginning; of rows asked for it is that of their check.
+	id     uint64
+	reload bool
+	ranges []snapshot.Range
+	void   string // why it ended without a result
+}
+
+// mostRanges bounds what may be asked for at once.
+const mostRanges = 1000
+
+// askCheck queues a check, or the reading of rows of one.
+func (c *copies) askCheck(ctx context.Context, q ControlRequest) error {
+	t := c.r.tables[q.Table]
+	switch {
+	case t == nil:
+		return &bus.ControlError{Code: "unknown_table", Message: fmt.Sprintf("table %q is not followed", q.Table)}
+	case t.phase != cdcv1.TableState_PHASE_STREAMING:
+		return &bus.ControlError{Code: "unavailable", Message: fmt.Sprintf("table %q is %s and cannot be compared now", q.Table, phaseNames[t.phase])}
+	case len(q.Ranges) > mostRanges:
+		return &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("%d ranges were asked for, more than %d", len(q.Ranges), mostRanges)}
+	}
+	check := &checking{}
+	if q.Op == "reload" {
+		check.id, check.reload, check.ranges = q.Check, true, q.Ranges
+	} else {
+		c.stopCheck(q.Table, "another check was asked for")
+	}
+	return c.queueWith(ctx, waitingCopy{table: q.Table, check: check})
+}
+
+// stopCheck gives up the checks of a table, under way or waiting.
+func (c *copies) stopCheck(table, reason string) {
+	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table && w.check != nil })
+	for _, p := range slices.Clone(c.pending) {
+		if p.table == table && p.check != nil {
+			c.void(p, reason)
+		}
+	}
+	if c.active != nil && c.active.table == table && c.active.check != nil {
+		c.void(c.active, reason)
+	}
+}
+
+// giveWay ends the check under way when a copy waits, which somebody needs more.
+func (c *copies) giveWay() {
+	if c.active.check != nil && slices.ContainsFunc(c.waiting, func(w waitingCopy) bool { return w.check == nil && c.ready(w) }) {
+		c.void(c.active, "a copy came first")
+	}
+}
+
+// void ends a check without a result. The loader is told as soon as nothing is amid a transaction.
+func (c *copies) void(job *copying, reason string) {
+	if job.stopped {
+		return
+	}
+	job.stopped, job.check.void = true, reason
+	job.cancel()
+	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p == job })
+	if job.check.id != 0 {
+		c.voided = append(c.voided, job)
+	}
+}
+
+func (c *copies) tellVoided(ctx context.Context) error {
+	for _, job := range c.voided {
+		err := c.r.writer.CheckEnd(ctx, &cdcv1.CheckEnd{Table: job.table, CheckId: job.check.id, Reload: job.check.reload, Void: job.check.void})
+		if err != nil {
+			return err
+		}
+	}
+	c.voided = nil
+	return nil
+}
+
+// beginCheck sends the check's beginning, unless its rows are not what the stream's are.
+func (c *copies) beginCheck(ctx context.Context, job *copying, known *catalog.Table) error {
+	r := c.r
+	t := r.tables[job.table]
+	if job.check.id == 0 {
+		job.check.id = r.nextCopyID
+		r.nextCopyID++
+	}
+	if known == nil || known.Unsupported != nil || t == nil || t.phase != cdcv1.TableState_PHASE_STREAMING || known.Definition().GetFingerprint() != t.fingerprint {
+		c.void(job, "the table is being changed or copied")
+		return c.tellVoided(ctx)
+	}
+	job.known = known
+	def := known.Definition()
+	if !job.check.reload {
+		err := r.writer.CheckBegin(ctx, &cdcv1.CheckBegin{Table: job.table, CheckId: job.check.id, Definition: def.GetFingerprint()})
+		if err != nil {
+			return err
+		}
+	}
+	job.begun <- beginning{position: c.visible(), definition: def}
+	return nil
+}
+
+// readCheck reads the rows of a check, or those that were asked for.
+func (c *copies) readCheck(ctx context.Context, job *copying, table *snapshot.Copy, begin beginning) (*place, error) {
+	table.Readers = 1
+	n := uint32(0)
+	emit := func(p snapshot.Piece) error {
+		if err := job.pace.wait(ctx, p.Rows.Len()); err != nil {
+			return err
+		}
+		chunk, err := hashed(job, p, begin.definition, n)
+		if err != nil {
+			return err
+		}
+		n++
+		return c.send(ctx, step{job: job, chunk: chunk})
+	}
+	var err error
+	switch {
+	case job.check.reload:
+		err = table.Ranges(ctx, begin.position, job.check.ranges, emit)
+	case len(table.Table.Key) > 0:
+		err = table.Keyed(ctx, begin.position, nil, emit)
+	default:
+		err = table.Whole(ctx, begin.position, emit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.head(ctx, table.Table, table.Table.Transactional)
+}
+
+// hashed makes a chunk of a piece.
+func hashed(job *copying, p snapshot.Piece, def *cdcv1.TableDefinition, n uint32) (*publish.Chunk, error) {
+	rows := &cdcv1.CheckRows{CheckId: job.check.id, Chunk: n, Mark: p.Resume}
+	chunk := &publish.Chunk{Rows: rows, Count: p.Rows.Len()}
+	m := p.Rows.Message()
+	if job.check.reload {
+		rows.Rows = m
+		return chunk, nil
+	}
+	view, err := frame.View(m, def)
+	if err != nil {
+		return nil, err
+	}
+	rows.Values = view.Sums(nil).Pack()
+	if len(def.GetKey()) > 0 {
+		rows.Keys = view.KeySums().Pack()
+		rows.LastKey = view.KeyText(view.Rows - 1)
+	}
+	return chunk, nil
+}
+
+func (c *copies) chunk(ctx context.Context, job *copying, chunk *publish.Chunk) error {
+	job.sent += uint64(chunk.Count)
+	chunk.Rows.RowsSent, chunk.Rows.RowsEstimated = job.sent, max(job.known.Rows, job.sent)
+	return c.r.writer.CheckRows(ctx, chunk.Rows)
+}
+
+func (c *copies) finishCheck(ctx context.Context, p *copying) error {
+	c.pending = slices.DeleteFunc(c.pending, func(x *copying) bool { return x == p })
+	return c.r.writer.CheckEnd(ctx, &cdcv1.CheckEnd{Table: p.table, CheckId: p.check.id, Rows: p.sent, Reload: p.check.reload})
+}
+
+// pace spreads reading over time; nil does not. It is for one goroutine.
+type pace struct {
+	perRow time.Duration
+	next   time.Time
+}
+
+// newPace bounds the rows a second, where rate is not 0.
+func newPace(rate int) *pace {
+	if rate <= 0 {
+		return nil
+	}
+	return &pace{perRow: time.Second / time.Duration(rate)}
+}
+
+// wait returns when that many more rows may go.
+func (p *pace) wait(ctx context.Context, rows int) error {
+	if p == nil {
+		return nil
+	}
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	left := p.next.Sub(now)
+	p.next = p.next.Add(time.Duration(rows) * p.perRow)
+	if left <= 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(left):
+		return nil
+	}
+}
