@@ -162,6 +162,8 @@ func (a *Applier) Add(seq uint64, id string, f *cdcv1.Frame) (visible bool, err 
 	case *cdcv1.Frame_Definition:
 		// It makes the stream readable by itself. What a table's rows follow is said by
 		// what created, altered or copied it.
+	case *cdcv1.Frame_CheckBegin, *cdcv1.Frame_CheckRows:
+		// They are of package resync.
 	case *cdcv1.Frame_State:
 		if err := a.state(body.State); err != nil {
 			return false, err

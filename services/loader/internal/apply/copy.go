@@ -102,7 +102,7 @@ func copiedView(t *schema.Table, rows *cdcv1.TableRows) (*frame.Table, error) {
 	if !view.InsertsOnly() {
 		return nil, errors.New("a copied row is not an insert")
 	}
-	return view, checkText(view)
+	return view, CheckText(view)
 }
 
 func (a *Applier) shadowFor(t *schema.Table) (*writer, error) {

@@ -117,7 +117,7 @@ func view(t *schema.Table, m *cdcv1.TableRows) (*frame.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkText(view); err != nil {
+	if err := CheckText(view); err != nil {
 		return nil, err
 	}
 	if len(def.GetKey()) == 0 && !view.InsertsOnly() {

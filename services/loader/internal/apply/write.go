@@ -34,7 +34,7 @@ func (w *writer) write(t *frame.Table, place uint64) error {
 			}
 		}
 		for i := range t.Columns {
-			w.column(w.first+i, t.Definition.GetColumns()[i], &t.Columns[i], from, rows)
+			Fill(w.appender, w.first+i, t.Definition.GetColumns()[i], &t.Columns[i], from, rows)
 		}
 		if err := w.appender.Append(rows); err != nil {
 			return err
@@ -43,16 +43,16 @@ func (w *writer) write(t *frame.Table, place uint64) error {
 	return nil
 }
 
-// column fills one column of the chunk. Fixed widths are those of DuckDB's own
-// vectors, so the bytes are copied as they are. from is a multiple of 8.
-func (w *writer) column(i int, def *cdcv1.Column, c *frame.ColumnView, from, rows int) {
-	out := w.appender.Column(i)
+// Fill sets rows of column i of an appender's chunk to those of c from the row from on, a multiple of 8. Fixed widths are those of DuckDB's own
+// vectors, so the bytes are copied as they are. c must live until the chunk is appended, and its text be UTF-8.
+func Fill(a *duck.Appender, i int, def *cdcv1.Column, c *frame.ColumnView, from, rows int) {
+	out := a.Column(i)
 	if len(c.Nulls()) > 0 {
 		out.SetNulls(c.Nulls()[from/8:], rows)
 	}
 	switch {
 	case c.Width() == frame.Variable:
-		w.appender.Borrow(c.Fixed())
+		a.Borrow(c.Fixed())
 		for row := range rows {
 			out.SetBorrowed(row, c.Bytes(from+row))
 		}
@@ -63,8 +63,8 @@ func (w *writer) column(i int, def *cdcv1.Column, c *frame.ColumnView, from, row
 	}
 }
 
-// checkText makes sure that every TEXT and JSON value is UTF-8; DuckDB would store anything.
-func checkText(t *frame.Table) error {
+// CheckText makes sure that every TEXT and JSON value is UTF-8; DuckDB would store anything.
+func CheckText(t *frame.Table) error {
 	for i, def := range t.Definition.GetColumns() {
 		if def.GetType() != cdcv1.Type_TYPE_TEXT && def.GetType() != cdcv1.Type_TYPE_JSON {
 			continue

@@ -32,6 +32,8 @@ type Config struct {
 	BatchDelay      time.Duration `env:"BATCH_MAX_DELAY" envDefault:"50ms"`
 	// SyncMinutes is how often source and DuckDB are compared; 0 means never.
 	SyncMinutes int `env:"SYNC_INTERVAL_MINUTES" envDefault:"15"`
+	// Rebuild is how often each table is copied anew; 0 means never.
+	Rebuild time.Duration `env:"FULL_RESYNC_INTERVAL" envDefault:"24h"`
 
 	// StreamKeep is how long frames stay in the stream after they were committed, for a file that is restored
 	// from a backup; 0 keeps few.
@@ -55,6 +57,7 @@ func (c *Config) Problems() []string {
 	complain(c.BatchDelay < 0, "BATCH_MAX_DELAY must not be negative")
 	complain(c.StreamKeep < 0, "STREAM_KEEP must not be negative")
 	complain(c.SyncMinutes < 0, "SYNC_INTERVAL_MINUTES must not be negative")
+	complain(c.Rebuild < 0, "FULL_RESYNC_INTERVAL must not be negative")
 	return problems
 }
 
@@ -78,6 +81,7 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 		r := replica.New(replica.Config{
 			Database: d.ID, DataDir: c.DataDir, DuckDB: live.Options{MemoryLimit: c.MemoryLimit, Threads: c.Threads},
 			BatchRows: c.BatchRows, BatchDelay: c.BatchDelay, PublishInterval: c.PublishInterval, StreamKeep: c.StreamKeep,
+			CheckEvery: time.Duration(c.SyncMinutes) * time.Minute, RebuildEvery: c.Rebuild,
 		}, b, metrics, env.Log)
 		replicas[d.ID] = r
 		go func() {

@@ -22,9 +22,11 @@ type command struct {
 	// Table is empty for all tables.
 	Table  string `json:"table,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Slowly has ingest keep to the rate of periodic work.
+	Slowly bool `json:"slowly,omitempty"`
 }
 
-type resync struct {
+type recopy struct {
 	table string
 	reply chan error
 }
@@ -47,8 +49,10 @@ func (r *Replica) serve(ctx context.Context) error {
 			return json.Marshal(r.Status())
 		case "resync":
 			return r.resync(ctx, c.Table)
+		case "check", "cancel", "validate":
+			return r.order(ctx, c)
 		default:
-			return nil, &bus.ControlError{Code: "bad-request", Message: fmt.Sprintf("op %q is unknown; there are status and resync", c.Op)}
+			return nil, &bus.ControlError{Code: "bad-request", Message: fmt.Sprintf("op %q is unknown; there are status, resync, check, cancel and validate", c.Op)}
 		}
 	})
 	if err != nil {
@@ -59,7 +63,7 @@ func (r *Replica) serve(ctx context.Context) error {
 
 // resync has ingest copy a table, or all of them, and returns when it agreed.
 func (r *Replica) resync(ctx context.Context, table string) ([]byte, error) {
-	q := resync{table: table, reply: make(chan error, 1)}
+	q := recopy{table: table, reply: make(chan error, 1)}
 	select {
 	case r.resyncs <- q:
 	case <-ctx.Done():
@@ -77,7 +81,7 @@ func (r *Replica) resync(ctx context.Context, table string) ([]byte, error) {
 }
 
 // request passes a wish for a copy on to ingest.
-func (s *session) request(ctx context.Context, q resync) {
+func (s *session) request(ctx context.Context, q recopy) {
 	if q.table != everything && s.book.Table(q.table) == nil {
 		q.reply <- &bus.ControlError{Code: "unknown-table", Message: fmt.Sprintf("there is no table %q", q.table)}
 		return

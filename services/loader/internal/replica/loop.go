@@ -49,9 +49,13 @@ func (s *session) follow(ctx context.Context) error {
 		}
 		select {
 		case it, ok := <-in:
+			if ctx.Err() != nil { // the reader's end is this loop's
+				return l.finish()
+			}
 			if err := l.take(it, ok); err != nil {
 				return s.trouble(ctx, err)
 			}
+			s.sync.frame(ctx, it.frame)
 		case <-s.pub.checkpointed():
 		case result := <-s.pub.results:
 			s.pub.finished(result)
@@ -60,9 +64,22 @@ func (s *session) follow(ctx context.Context) error {
 			s.answered(a)
 		case q := <-s.resyncs:
 			s.request(ctx, q)
+		case o := <-s.orders:
+			s.sync.obey(ctx, o)
+		case c := <-s.sync.compared:
+			s.sync.judge(ctx, c)
+			if err := s.sync.store(); err != nil {
+				return err
+			}
+			s.snapshot()
+		case err := <-s.sync.replies:
+			s.sync.refused(err)
 		case <-due:
 		case <-timer.C:
 			s.chores(ctx, l.idle)
+			if err := s.sync.store(); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return l.finish()
 		}
@@ -231,7 +248,7 @@ func (l *loop) commit() error {
 	l.first, l.stored, l.took = time.Time{}, time.Now(), time.Since(start)
 	l.metrics.batch(l.cfg.Database, rows, l.took)
 	l.snapshot()
-	return nil
+	return l.sync.store()
 }
 
 // finish commits what is whole when the process is to end, and publishes it.
@@ -257,6 +274,7 @@ func (l *loop) finish() error {
 // chores are done now and then, beside the frames.
 func (s *session) chores(ctx context.Context, idle bool) {
 	s.snapshot()
+	s.sync.chores(ctx)
 	if idle {
 		s.ask(ctx)
 	}

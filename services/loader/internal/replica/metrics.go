@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chittihq/duckling/services/loader/internal/resync"
 )
 
 // Metrics are those of all replicas of a process, told apart by database.
@@ -11,6 +13,8 @@ type Metrics struct {
 	frameBytes, rows, batches, blocks, mismatches *prometheus.CounterVec
 	batchSeconds, checkpointSeconds, publish      *prometheus.HistogramVec
 	lag, generation, seq, tableStale              *prometheus.GaugeVec
+	checked, differing, mended                    *prometheus.CounterVec
+	checkRunning, checkSuccess                    *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics.
@@ -44,6 +48,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		lag:               gauge("lag_seconds", "Age of what is applied, by the source's clock."),
 		generation:        gauge("generation_newest_number", "Number of the newest generation."),
 		seq:               gauge("stream_applied_sequence", "Last frame committed."),
+		checked:           counter("resync_rows_checked_total", "Rows of the source that were compared."),
+		differing:         counter("resync_keys_differing_total", "Keys that differed from the source."),
+		mended:            counter("resync_rows_mended_total", "Rows deleted or inserted because they differed; those of tables copied again are not counted."),
+		checkRunning:      gauge("resync_running", "1 while a table is being compared with its source."),
+		checkSuccess:      gauge("resync_last_success_timestamp_seconds", "When a comparison ended last."),
 		tableStale:        gauge("tables_stale_count", "Tables whose rows may be old."),
 	}
 }
@@ -71,8 +80,23 @@ func (m *Metrics) state(s Status) {
 			stale++
 		}
 	}
+	running := 0.
+	if s.Resync.Table != "" {
+		running = 1
+	}
+	m.checkRunning.WithLabelValues(s.Database).Set(running)
 	m.lag.WithLabelValues(s.Database).Set(s.LagSeconds)
 	m.generation.WithLabelValues(s.Database).Set(float64(s.Generation))
 	m.seq.WithLabelValues(s.Database).Set(float64(s.Seq))
 	m.tableStale.WithLabelValues(s.Database).Set(float64(stale))
+}
+
+func (m *Metrics) compared(database string, rows, differing int64) {
+	m.checked.WithLabelValues(database).Add(float64(rows))
+	m.differing.WithLabelValues(database).Add(float64(differing))
+}
+
+func (m *Metrics) reconciled(database string, r resync.Report) {
+	m.mended.WithLabelValues(database).Add(float64(r.Deleted + r.Inserted))
+	m.checkSuccess.WithLabelValues(database).Set(float64(r.At.UnixMilli()) / 1000)
 }

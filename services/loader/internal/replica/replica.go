@@ -28,6 +28,8 @@ type Config struct {
 	PublishInterval time.Duration
 	// StreamKeep is how long frames stay in the stream after they were committed.
 	StreamKeep time.Duration
+	// CheckEvery is how often a table is compared with its source, RebuildEvery how often it is copied anew; 0 is never.
+	CheckEvery, RebuildEvery time.Duration
 }
 
 const (
@@ -43,12 +45,13 @@ type Replica struct {
 	metrics *Metrics
 
 	status  atomic.Pointer[Status]
-	resyncs chan resync
+	resyncs chan recopy
+	orders  chan order
 }
 
 // New makes a Replica; nothing happens before Run.
 func New(cfg Config, b *bus.Bus, metrics *Metrics, log *slog.Logger) *Replica {
-	r := &Replica{cfg: cfg, bus: b, metrics: metrics, log: log.With("database", cfg.Database), resyncs: make(chan resync)}
+	r := &Replica{cfg: cfg, bus: b, metrics: metrics, log: log.With("database", cfg.Database), resyncs: make(chan recopy), orders: make(chan order)}
 	r.status.Store(&Status{Database: cfg.Database, Condition: "starting"})
 	return r
 }

@@ -25,6 +25,7 @@ type session struct {
 	book    *schema.Book
 	applier *apply.Applier
 	pub     *publisher
+	sync    *reconciler
 
 	// lastState is the newest State frame, which ingest resumes from.
 	lastState uint64
@@ -62,6 +63,10 @@ func (r *Replica) open(file *live.File) (*session, error) {
 	s.pub = newPublisher(r, p, conn)
 	s.pub.dirty = s.book.Progress.Seq > 0
 	s.restart()
+	if s.sync, err = newReconciler(s); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -70,6 +75,9 @@ func (s *session) restart() {
 }
 
 func (s *session) close() {
+	if s.sync != nil {
+		s.sync.close()
+	}
 	s.pub.close()
 	s.applier.Close()
 	s.conn.Close()
@@ -95,6 +103,7 @@ func (s *session) run(ctx context.Context) error {
 
 // renew drops what is not committed and runs fn on a new Applier.
 func (s *session) renew(fn func() error) error {
+	s.sync.void()
 	s.applier.Close()
 	if err := s.book.Load(); err != nil {
 		return err

@@ -30,6 +30,8 @@ type Status struct {
 	Ignored    uint64  `json:"ignoredRows"`
 	Mismatches uint64  `json:"mismatchedRows"`
 	Tables     []Table `json:"tables"`
+	// Resync is the comparison with the source that is under way.
+	Resync Resync `json:"resync"`
 }
 
 // Table is what a Status says of a table.
@@ -37,8 +39,9 @@ type Table struct {
 	Name string `json:"name"`
 	Rows int64  `json:"rows"`
 	// Stale says why the rows may be older than Position, or is empty.
-	Stale string    `json:"stale,omitempty"`
-	Copy  *Progress `json:"copy,omitempty"`
+	Stale string      `json:"stale,omitempty"`
+	Copy  *Progress   `json:"copy,omitempty"`
+	Check *TableCheck `json:"check,omitempty"`
 }
 
 // Progress is how far a copy got.
@@ -98,6 +101,9 @@ func (s *session) snapshot() {
 	seen := map[uint64]copyStart{}
 	for _, t := range s.book.Tables() {
 		row := Table{Name: t.Source, Rows: t.Rows, Stale: staleness(t)}
+		if report, ok := s.sync.last[t.Source]; ok {
+			row.Check = &TableCheck{At: report.At, Differing: report.Differing, Mending: report.Mending, Error: report.Error}
+		}
 		if c := t.Copy; c != nil {
 			start, ok := s.copies[c.ID]
 			if !ok {
@@ -118,6 +124,7 @@ func (s *session) snapshot() {
 		out.SourceTime = time.UnixMicro(s.applier.Progress().SourceTimeUS).UTC()
 		out.Batches, out.Rows, out.Copied = stats.Batches, stats.Rows, stats.CopiedRows
 		out.Ignored, out.Mismatches, out.Tables = stats.IgnoredRows, stats.Mismatches, tables
+		out.Resync = s.sync.status()
 	})
 	s.metrics.state(s.Status())
 }

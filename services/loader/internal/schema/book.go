@@ -138,6 +138,9 @@ func Open(conn *duck.Conn, source string) (*Book, error) {
 	if v := formats[0].uint(0); v != Version {
 		return nil, fmt.Errorf("%w: it has bookkeeping version %d and this release has %d: run the release that wrote it, or move the file away to have everything copied again", ErrForeign, v, Version)
 	}
+	if err := conn.Exec(createResync); err != nil {
+		return nil, fmt.Errorf("creating the loader's own tables: %w", err)
+	}
 	if err := b.Load(); err != nil {
 		return nil, err
 	}

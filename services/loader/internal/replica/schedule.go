@@ -1,0 +1,232 @@
+package replica
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/chittihq/duckling/pkg/bus"
+	"github.com/chittihq/duckling/services/loader/internal/resync"
+	"github.com/chittihq/duckling/services/loader/internal/schema"
+)
+
+// schedule queues the tables whose comparison is due, and has one at a time rebuilt when there is nothing else to do.
+func (r *reconciler) schedule(ctx context.Context) {
+	now := time.Now()
+	quiet := true
+	for _, t := range r.book.Tables() {
+		quiet = quiet && t.Copy == nil && t.Ask == ""
+		if t.Live == nil || t.Copy != nil || t.Frozen {
+			continue
+		}
+		since, known := r.rebuilt[t.Source]
+		if !known { // by this release; from here on it is counted
+			since = now
+			r.copied(t.Source)
+		}
+		if every := r.cfg.CheckEvery; every > 0 && now.Sub(latest(since, r.last[t.Source].At)) >= every && !r.waits(t.Source) {
+			r.want(wish{table: t.Source})
+		}
+	}
+	if r.cfg.RebuildEvery > 0 && quiet && r.stage == resting && len(r.wishes) == 0 {
+		r.rebuild(ctx, now)
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (r *reconciler) waits(table string) bool {
+	return r.stage != resting && r.now.table == table || slices.ContainsFunc(r.wishes, func(w wish) bool { return w.table == table })
+}
+
+// rebuild has the table copied anew whose last copy is the longest ago, if it is due.
+func (r *reconciler) rebuild(ctx context.Context, now time.Time) {
+	var next *schema.Table
+	for _, t := range r.book.Tables() {
+		if t.Live != nil && (next == nil || r.rebuilt[t.Source].Before(r.rebuilt[next.Source])) {
+			next = t
+		}
+	}
+	if next == nil || now.Sub(r.rebuilt[next.Source]) < r.cfg.RebuildEvery || now.Sub(r.rebuildAsks[next.Source]) < askAgain {
+		return
+	}
+	r.rebuildAsks[next.Source] = now
+	r.request(ctx, command{Op: "copy", Table: next.Source, Reason: "it is rebuilt every " + r.cfg.RebuildEvery.String(), Slowly: true})
+}
+
+// copied notes that a table is as it was copied just now.
+func (r *reconciler) copied(table string) {
+	at := time.Now().UTC()
+	r.rebuilt[table] = at
+	r.notes = append(r.notes, schema.Resync{Source: table, At: at, Rebuilt: true})
+}
+
+// order is a control request about comparisons, on its way to the loop.
+type order struct {
+	command
+	reply chan orderReply
+}
+
+type orderReply struct {
+	data []byte
+	err  error
+}
+
+// order passes a request to the loop and returns its answer.
+func (r *Replica) order(ctx context.Context, c command) ([]byte, error) {
+	o := order{command: c, reply: make(chan orderReply, 1)}
+	select {
+	case r.orders <- o:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case a := <-o.reply:
+		return a.data, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// obey does what was asked for.
+func (r *reconciler) obey(ctx context.Context, o order) {
+	if o.Table != everything && r.book.Table(o.Table) == nil {
+		o.reply <- orderReply{err: &bus.ControlError{Code: "unknown-table", Message: "there is no table '" + o.Table + "'"}}
+		return
+	}
+	switch o.Op {
+	case "check":
+		for _, t := range r.book.Tables() {
+			if o.Table == everything || t.Source == o.Table {
+				r.want(wish{table: t.Source, asked: true})
+			}
+		}
+		r.chores(ctx)
+		o.reply <- orderReply{data: []byte(`{"accepted":true}`)}
+	case "cancel":
+		o.reply <- orderReply{data: r.stop(ctx, o.Table)}
+	default:
+		data, err := json.Marshal(r.validation())
+		o.reply <- orderReply{data: data, err: err}
+	}
+}
+
+// stop forgets comparisons, waiting or under way.
+func (r *reconciler) stop(ctx context.Context, table string) []byte {
+	is := func(w wish) bool { return table == everything || w.table == table }
+	n := len(r.wishes)
+	r.wishes = slices.DeleteFunc(r.wishes, is)
+	n -= len(r.wishes)
+	if r.stage != resting && is(r.now) {
+		r.request(ctx, command{Op: "cancel", Table: r.now.table})
+		r.drop()
+		n++
+	}
+	data, err := json.Marshal(map[string]int{"cancelled": n})
+	if err != nil {
+		panic(err) // a number
+	}
+	return data
+}
+
+// Validation is what is known of how tables compare with their source.
+type Validation struct {
+	Results []Validated       `json:"validationResults"`
+	Summary ValidationSummary `json:"summary"`
+}
+
+// Validated is one table of a Validation. Match is null before the first comparison; then the counts are null too.
+type Validated struct {
+	Table       string `json:"table"`
+	SourceCount *int64 `json:"mysqlCount"`
+	DuckDBCount *int64 `json:"duckdbCount"`
+	Match       *bool  `json:"match"`
+	// Difference is how many keys differed when they were compared last; they have been mended since, as the report says.
+	Difference *int64         `json:"difference"`
+	LastSync   *time.Time     `json:"lastSync"`
+	RebuiltAt  *time.Time     `json:"rebuiltAt,omitempty"`
+	Error      string         `json:"error,omitempty"`
+	Report     *resync.Report `json:"report,omitempty"`
+}
+
+// ValidationSummary counts tables and rows of a Validation.
+type ValidationSummary struct {
+	Tables     int   `json:"totalTables"`
+	Matching   int   `json:"matchingTables"`
+	Mismatched int   `json:"mismatchedTables"`
+	Failed     int   `json:"errorTables"`
+	Unchecked  int   `json:"uncheckedTables"`
+	SourceRows int64 `json:"totalMysqlRecords"`
+	DuckDBRows int64 `json:"totalDuckdbRecords"`
+}
+
+func (r *reconciler) validation() Validation {
+	v := Validation{Results: []Validated{}}
+	for _, t := range r.book.Tables() {
+		one := Validated{Table: t.Source}
+		if at, ok := r.rebuilt[t.Source]; ok {
+			one.RebuiltAt = &at
+		}
+		report, ok := r.last[t.Source]
+		switch {
+		case !ok:
+			v.Summary.Unchecked++
+		case report.Error != "":
+			one.Error, one.LastSync = report.Error, &report.At
+			v.Summary.Failed++
+		default:
+			match := report.Differing == 0
+			one.SourceCount, one.DuckDBCount, one.Match, one.Difference = &report.SourceRows, &report.Rows, &match, &report.Differing
+			one.LastSync, one.Report = &report.At, &report
+			v.Summary.SourceRows += report.SourceRows
+			v.Summary.DuckDBRows += report.Rows
+			if match {
+				v.Summary.Matching++
+			} else {
+				v.Summary.Mismatched++
+			}
+		}
+		v.Results = append(v.Results, one)
+	}
+	v.Summary.Tables = len(v.Results)
+	return v
+}
+
+// Resync is what a Status says of comparisons.
+type Resync struct {
+	// Table is at hand, empty when none is; Stage is asked, reading, comparing or mending.
+	Table string `json:"table,omitempty"`
+	Stage string `json:"stage,omitempty"`
+	// Rows of the source were read so far, of about Estimated.
+	Rows      int64    `json:"rows,omitempty"`
+	Estimated int64    `json:"estimatedRows,omitempty"`
+	Waiting   []string `json:"waiting,omitempty"`
+}
+
+// TableCheck is what a Status says of a table's last comparison; the whole report is in a Validation.
+type TableCheck struct {
+	At        time.Time      `json:"at"`
+	Differing int64          `json:"differing"`
+	Mending   resync.Mending `json:"mending,omitempty"`
+	Error     string         `json:"error,omitempty"`
+}
+
+func (r *reconciler) status() Resync {
+	var s Resync
+	for _, w := range r.wishes {
+		s.Waiting = append(s.Waiting, w.table)
+	}
+	if r.stage != resting {
+		s.Table, s.Stage = r.now.table, string(r.stage)
+	}
+	if r.check != nil {
+		s.Rows, s.Estimated = r.check.Sent, r.check.Estimated
+	}
+	return s
+}

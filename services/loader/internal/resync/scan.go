@@ -1,0 +1,122 @@
+package resync
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
+	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/pkg/frame"
+	"github.com/chittihq/duckling/services/loader/internal/schema"
+)
+
+// hidden is true where a column of the table hides DuckDB's own rowid.
+func (c *Check) hidden() bool {
+	return slices.ContainsFunc(c.def.GetColumns(), func(x *cdcv1.Column) bool { return strings.EqualFold(x.GetName(), "rowid") })
+}
+
+// scan hashes the table's rows as the snapshot has them, into the table here, and returns how many there are.
+func (c *Check) scan(ctx context.Context, write *duck.Conn) (n int64, err error) {
+	if err := write.Exec(fmt.Sprintf("CREATE TABLE %s.here (k UBIGINT, r UBIGINT, row BIGINT)", scratch)); err != nil {
+		return 0, err
+	}
+	out, err := write.NewAppender(scratch, "main", "here")
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	rowid := "rowid"
+	if c.hidden() {
+		rowid = "-1::BIGINT"
+	}
+	stmt, err := c.read.Prepare(fmt.Sprintf("SELECT %s, %s FROM %s", schema.Columns(c.def, ""), rowid, c.live))
+	if err != nil {
+		return 0, err
+	}
+	defer stmt.Close()
+	res, err := stmt.Stream(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Close()
+	var h hasher
+	for {
+		chunk, err := res.Next()
+		if err != nil {
+			return 0, err
+		}
+		if chunk == nil {
+			return n, out.Flush()
+		}
+		n += int64(chunk.Rows())
+		keys, rows := h.chunk(c.def, chunk)
+		ids := duck.Slice[int64](chunk.Column(len(c.def.GetColumns())))
+		for i := range rows {
+			duck.SetFixed(out.Column(0), i, keys[i])
+			duck.SetFixed(out.Column(1), i, rows[i])
+			duck.SetFixed(out.Column(2), i, ids[i])
+		}
+		if err := out.Append(len(rows)); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// hasher makes of DuckDB's vectors the sums that ingest makes of the same rows. Its memory is used again for each chunk.
+type hasher struct {
+	keys, rows frame.Sums
+	nulls      []byte
+	micros     []byte
+}
+
+func (h *hasher) chunk(def *cdcv1.TableDefinition, chunk *duck.Chunk) (keys, rows frame.Sums) {
+	n := chunk.Rows()
+	if cap(h.rows) < n {
+		h.keys, h.rows = frame.NewSums(n), frame.NewSums(n)
+	}
+	h.keys, h.rows = h.keys[:n], h.rows[:n]
+	h.keys.Reset()
+	h.rows.Reset()
+	for i, c := range def.GetColumns() {
+		h.column(h.rows, c, chunk.Column(i))
+	}
+	if len(def.GetKey()) == 0 {
+		return h.rows, h.rows
+	}
+	for _, i := range def.GetKey() {
+		h.column(h.keys, def.GetColumns()[i], chunk.Column(int(i)))
+	}
+	return h.keys, h.rows
+}
+
+func (h *hasher) column(sums frame.Sums, def *cdcv1.Column, v *duck.Vector) {
+	width := frame.Width(def)
+	if width == frame.Variable {
+		for i := range sums {
+			if v.Null(i) {
+				sums.Null(i)
+			} else {
+				sums.Bytes(i, v.Bytes(i))
+			}
+		}
+		return
+	}
+	h.nulls = h.nulls[:0]
+	for _, b := range v.Validity() {
+		h.nulls = append(h.nulls, ^b)
+	}
+	if def.GetType() != cdcv1.Type_TYPE_TIME {
+		sums.Fixed(def, v.Raw(width), h.nulls)
+		return
+	}
+	h.micros = h.micros[:0]
+	for _, t := range duck.Slice[duck.IntervalValue](v) {
+		// The loader writes neither months nor days; where they came from elsewhere they must count.
+		h.micros = binary.LittleEndian.AppendUint64(h.micros, uint64(t.Micros)^uint64(t.Months)<<48^uint64(t.Days)<<56)
+	}
+	sums.Fixed(def, h.micros, h.nulls)
+}
