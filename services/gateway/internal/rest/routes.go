@@ -55,6 +55,11 @@ func (s *Server) routes() []route {
 		{get, "/sync/status", readers, s.ask(control.Loader, "status")},
 		{get, "/cdc/status", readers, s.ask(control.Ingest, "status")},
 		{get, "/sync/validate", readers, s.ask(control.Loader, "validate")},
+		{get, "/sync/events", readers, s.events},
+		{post, "/sync/check", administrators, s.ask(control.Loader, "check")},
+		{post, "/sync/check/:table", administrators, s.ask(control.Loader, "check")},
+		{post, "/sync/cancel", administrators, s.ask(control.Loader, "cancel")},
+		{post, "/sync/cancel/:table", administrators, s.ask(control.Loader, "cancel")},
 		{post, "/sync/full", administrators, s.ask(control.Loader, "resync")},
 		{post, "/sync/table/:table", administrators, s.ask(control.Loader, "resync")},
 	}

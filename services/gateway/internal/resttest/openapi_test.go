@@ -225,7 +225,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		call(get, "/api/tables/:table/"+part, "/api/tables/Order/"+part, "", 200)
 		call(get, "/api/tables/:table/"+part, "/api/tables/Nope/"+part, "", 404)
 	}
-	for _, c := range []struct{ method, path string }{{get, "/sync/status"}, {get, "/cdc/status"}, {get, "/sync/validate"}, {post, "/sync/full"}, {post, "/sync/table/:table"}} {
+	for _, c := range []struct{ method, path string }{{get, "/sync/status"}, {get, "/cdc/status"}, {get, "/sync/validate"}, {post, "/sync/full"}, {post, "/sync/table/:table"},
+		{get, "/sync/events"}, {post, "/sync/check"}, {post, "/sync/check/:table"}, {post, "/sync/cancel"}, {post, "/sync/cancel/:table"}} {
 		call(c.method, c.path, strings.ReplaceAll(c.path, ":table", "Order"), "", 503)
 	}
 	for _, operation := range document.operations() {

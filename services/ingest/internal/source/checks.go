@@ -46,14 +46,19 @@ func (c *copies) askCheck(ctx context.Context, q ControlRequest) error {
 	if q.Op == "reload" {
 		check.id, check.reload, check.ranges = q.Check, true, q.Ranges
 	} else {
-		c.stopCheck(q.Table, "another check was asked for")
+		c.stopCheck(q.Table, "")
 	}
 	return c.queueWith(ctx, waitingCopy{table: q.Table, check: check})
 }
 
-// stopCheck gives up the checks of a table, under way or waiting.
+// stopCheck gives up the checks of a table, under way or waiting. With an empty reason the loader is not told, for it wanted so.
 func (c *copies) stopCheck(table, reason string) {
-	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table && w.check != nil })
+	for _, w := range slices.Clone(c.waiting) {
+		if w.table == table && w.check != nil {
+			c.waiting = slices.DeleteFunc(c.waiting, func(x waitingCopy) bool { return x.check == w.check })
+			c.void(&copying{table: table, check: w.check, cancel: func() {}}, reason)
+		}
+	}
 	for _, p := range slices.Clone(c.pending) {
 		if p.table == table && p.check != nil {
 			c.void(p, reason)
@@ -79,9 +84,14 @@ func (c *copies) void(job *copying, reason string) {
 	job.stopped, job.check.void = true, reason
 	job.cancel()
 	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p == job })
-	if job.check.id != 0 {
-		c.voided = append(c.voided, job)
+	if reason == "" {
+		return
 	}
+	if job.check.id == 0 { // before it began
+		job.check.id = c.r.nextCopyID
+		c.r.nextCopyID++
+	}
+	c.voided = append(c.voided, job)
 }
 
 func (c *copies) tellVoided(ctx context.Context) error {

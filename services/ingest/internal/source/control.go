@@ -141,7 +141,7 @@ func (r *run) answer(ctx context.Context, q request) reply {
 			}
 		}
 	case "cancel":
-		r.copies.stopCheck(q.Table, "it was cancelled")
+		r.copies.stopCheck(q.Table, "")
 	case "check", "reload":
 		if err := r.copies.askCheck(ctx, q.ControlRequest); err != nil {
 			return reply{err: err}
