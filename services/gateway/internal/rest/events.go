@@ -71,7 +71,7 @@ func (f *follower) run(ctx context.Context, first []byte) {
 			return
 		case <-tick.C:
 		}
-		kind, data := "progress", []byte(nil)
+		kind := "progress"
 		data, err := f.server.progress(ctx, f.database)
 		if err != nil {
 			kind = "unavailable"
