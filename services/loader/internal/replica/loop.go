@@ -52,10 +52,13 @@ func (s *session) follow(ctx context.Context) error {
 			if ctx.Err() != nil { // the reader's end is this loop's
 				return l.finish()
 			}
+			known := it.seq <= s.applier.Seq()
 			if err := l.take(it, ok); err != nil {
 				return s.trouble(ctx, err)
 			}
-			s.sync.frame(ctx, it.frame)
+			if !known {
+				s.sync.frame(ctx, it.frame)
+			}
 		case <-s.pub.checkpointed():
 		case result := <-s.pub.results:
 			s.pub.finished(result)
