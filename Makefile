@@ -83,15 +83,16 @@ fmt: ## Format the Go code.
 	@gofmt -w $(MODULES)
 
 .PHONY: gen
-gen: $(TOOLS)/buf-$(BUF_VERSION) $(TOOLS)/protoc-gen-go ## Regenerate code from schemas/.
+gen: $(TOOLS)/buf-$(BUF_VERSION) $(TOOLS)/protoc-gen-go ## Regenerate code from schemas/, and docs/protocol.md.
 	cd schemas && $(TOOLS)/buf-$(BUF_VERSION) generate
+	cd schemas && go run ./ws/reference
 
 .PHONY: schema-check
 schema-check: gen ## Lint the schemas, look for breaking changes and for drift of the generated code.
 	cd schemas && $(TOOLS)/buf-$(BUF_VERSION) lint
 	cd schemas && $(TOOLS)/buf-$(BUF_VERSION) format --diff --exit-code
 	scripts/schema-breaking.sh $(TOOLS)/buf-$(BUF_VERSION)
-	git diff --exit-code -- schemas
+	git diff --exit-code -- schemas docs/protocol.md
 
 .PHONY: ci
 ci: ## What CI runs.
