@@ -2,7 +2,7 @@
 // through the gateway over WebSocket, in turns and with the same number in flight. The gateway and its
 // client are processes of their own, on the same cores.
 //
-//	go run ./gateway [-rows 1000000,10000000] [-seconds 1.5] [-rounds 3] [-only "SELECT 1"]
+//	go run ./gateway [-rows 1000000,10000000] [-seconds 1] [-rounds 3] [-only "SELECT 1"]
 package main
 
 import (
@@ -70,7 +70,7 @@ func main() {
 	var client string
 	flag.StringVar(&o.rows, "rows", "1000000,10000000", "rows of the orders table; each size is measured")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; their median counts")
-	flag.Float64Var(&o.seconds, "seconds", 1.5, "length of a round")
+	flag.Float64Var(&o.seconds, "seconds", 1, "length of a round")
 	flag.StringVar(&o.only, "only", "", "the one statement to measure; nothing is saved")
 	flag.StringVar(&o.binary, "gateway", "", "gateway binary; built when empty")
 	flag.StringVar(&o.threads, "threads", "", "DUCKDB_THREADS for all sides")

@@ -153,7 +153,15 @@ func TestREST(t *testing.T) {
 		{"GET", "/cdc/status", "", 503, `NATS_URL is not set for the gateway`},
 		{"POST", "/sync/full", "", 503, `"code":"UNAVAILABLE"`},
 		{"POST", "/sync/table/Order", "", 503, `"code":"UNAVAILABLE"`},
-		{"GET", "/nowhere", "", 404, `"code":"NOT_FOUND"`},
+		{"GET", "/nowhere", "", 404, `{"error":"there is no GET /nowhere; GET /openapi.json lists what there is","code":"NOT_FOUND"`},
+		{"GET", "/api/nowhere", "", 404, `there is no GET /api/nowhere`},
+		{"POST", "/api/tables", "", 405, `/api/tables does not take POST`},
+		{"POST", "/api/query", `{"sql":"SELECT '<&>' <"}`, 400, `at end of input`},
+		{"POST", "/api/query", `{"sql":"SELECT 1 <=> <"}`, 400, `at or near \"<\"`},
+		{"POST", "/api/query", `{"sql":"SELECT 1","params":7}`, 400, `params must be an array`},
+		{"POST", "/api/query", `{"sql":["SELECT 1"]}`, 400, `sql must be a string and is an array`},
+		{"POST", "/api/query", `["SELECT 1"]`, 400, `the request must be an object and is an array`},
+		{"POST", "/api/query", `sql=SELECT 1`, 400, `the request is not valid JSON: invalid character 's'`},
 	} {
 		status, body := s.do(c.method, c.path, c.body)
 		if status != c.status || !strings.Contains(body, c.want) {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
+	"strings"
 )
 
 // Params are a statement's parameters as they come in JSON. A number without
@@ -43,7 +45,42 @@ func Unreadable(err error) error {
 	if errors.As(err, &known) {
 		return known
 	}
-	return &Error{Code: CodeInvalidRequest, Message: "the request is not valid JSON of the expected form: " + err.Error()}
+	message := "the request is not valid JSON: " + err.Error()
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		message = fmt.Sprintf("the request must be %s and is %s", kindOf(wrong.Type), article(wrong.Value))
+		if wrong.Field != "" {
+			message = fmt.Sprintf("%s must be %s and is %s", wrong.Field, kindOf(wrong.Type), article(wrong.Value))
+		}
+	}
+	return &Error{Code: CodeInvalidRequest, Message: message}
+}
+
+// kindOf is what JSON calls the values of a type.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() { //nolint:exhaustive // requests have no others
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	default:
+		return "a whole number"
+	}
+}
+
+// article puts one before the name that encoding/json has for a value's kind.
+func article(value string) string {
+	switch {
+	case value == "bool":
+		return "true or false"
+	case strings.HasPrefix(value, "number"), value == "string":
+		return "a " + value
+	}
+	return "an " + value
 }
 
 func fromJSON(v any) (any, error) {

@@ -36,7 +36,7 @@ func (s *Server) permit(who access) fiber.Handler {
 		identity, err := s.Auth.Identify(presented(c))
 		switch {
 		case errors.Is(err, auth.ErrMissing):
-			return &query.Error{Code: query.CodeAuthRequired, Message: "Authentication required. Send the API key as Authorization: Bearer <key>."}
+			return &query.Error{Code: query.CodeAuthRequired, Message: "Authentication required. Send the API key in the header Authorization, after Bearer."}
 		case errors.Is(err, auth.ErrInvalid):
 			return &query.Error{Code: query.CodeUnauthorized, Message: "Invalid API key (API key mismatch)"}
 		case err != nil:

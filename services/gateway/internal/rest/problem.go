@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -67,11 +68,16 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	)
 	switch {
 	case errors.As(err, &http):
-		code := query.CodeInvalidRequest
-		if http.Code == fiber.StatusNotFound {
+		code, message := query.CodeInvalidRequest, http.Message
+		switch {
+		case http.Code == fiber.StatusNotFound && strings.HasPrefix(http.Message, "Cannot "):
+			code, message = query.CodeUnknownName, "there is no "+c.Method()+" "+strings.Clone(c.Path())+"; GET /openapi.json lists what there is"
+		case http.Code == fiber.StatusNotFound:
 			code = query.CodeUnknownName
+		case http.Code == fiber.StatusMethodNotAllowed:
+			message = strings.Clone(c.Path()) + " does not take " + c.Method()
 		}
-		return c.Status(http.Code).JSON(problem{Error: http.Message, Code: code})
+		return c.Status(http.Code).JSON(problem{Error: message, Code: code})
 	case errors.As(err, &refused):
 		known = refusal(refused)
 	case errors.Is(err, control.ErrUnavailable), errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrNoStore):

@@ -70,7 +70,7 @@ func parent(c *fiber.Ctx) tracing.Parent {
 // task checks what was asked.
 func (s *Server) task(c *fiber.Ctx, r *queryRequest) (*task, error) {
 	if r.SQL == "" {
-		return nil, invalid("SQL query is required")
+		return nil, invalid("SQL query is required: \"sql\" in the JSON of the body, or ?sql=")
 	}
 	mode, err := dialect.ParseMode(r.Dialect)
 	if err != nil {

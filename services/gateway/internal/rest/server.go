@@ -2,7 +2,9 @@
 package rest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -52,6 +54,7 @@ func (s *Server) App(ctx context.Context) *fiber.App {
 		ReadTimeout:    30 * time.Second,
 		IdleTimeout:    2 * time.Minute,
 		ErrorHandler:   s.fail,
+		JSONEncoder:    marshal,
 	})
 	app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: func(c *fiber.Ctx, cause any) {
 		s.Log.Error("request failed inside the gateway", "path", strings.Clone(c.Path()), "cause", cause)
@@ -71,6 +74,17 @@ func (s *Server) App(ctx context.Context) *fiber.App {
 		app.Use(prefix, s.permit(readers))
 	}
 	return app
+}
+
+// marshal leaves <, > and & as they are: answers are no part of a page, and people read them.
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), nil
 }
 
 // count counts requests by route and status.

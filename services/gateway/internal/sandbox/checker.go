@@ -30,6 +30,7 @@ func (e *RefusedError) Error() string { return e.Reason }
 
 // Checker checks statements. It is safe for concurrent use.
 type Checker struct {
+	// calls and tables are the functions there are, and whether they are allowed.
 	calls, tables map[string]bool
 	// system are the views that DuckDB brings along and finds by bare name.
 	system map[string]bool
@@ -54,7 +55,7 @@ func Open(macros []string) (*Checker, error) {
 		db.Close()
 		return nil, fmt.Errorf("opening parser: %w", err)
 	}
-	c := &Checker{db: db, conn: conn, calls: allowed(callList), tables: allowed(tableFunctionList)}
+	c := &Checker{db: db, conn: conn, calls: read(callList), tables: read(tableFunctionList)}
 	for _, name := range macros {
 		c.calls[name] = true
 	}

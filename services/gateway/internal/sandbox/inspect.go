@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // node is one object of the syntax tree.
@@ -78,7 +79,7 @@ func (i inspection) allow(n node) error {
 			return refuse(n, "expressions of class %s are not allowed", class)
 		}
 		if name := strings.ToLower(text(n, "function_name")); name != "" && !i.calls[name] {
-			return refuse(n, "function %s is not allowed", name)
+			return refuseCall(n, "function", name, i.calls)
 		}
 		if tooLarge(n) {
 			return refuse(n, "%s makes too large a value: at most %.0f at once", text(n, "function_name"), growing[strings.ToLower(text(n, "function_name"))])
@@ -110,7 +111,7 @@ func (i inspection) tableFunction(v any) error {
 	}
 	name := strings.ToLower(text(call, "function_name"))
 	if !i.tables[name] {
-		return refuse(call, "table function %s is not allowed", name)
+		return refuseCall(call, "table function", name, i.tables)
 	}
 	for _, child := range call {
 		if err := i.walk(child); err != nil {
@@ -159,6 +160,17 @@ var fileEndings = set("csv", "tsv", "json", "jsonl", "ndjson", "parquet", "duckd
 // Hidden tells whether a table is Duckling's own and not for clients. Names are in lower case.
 func Hidden(schema, table string) bool {
 	return schema == "_duckling" || strings.HasPrefix(table, "__duckling_")
+}
+
+// refuseCall tells a function that clients may not call from one that there is not.
+func refuseCall(n node, kind, name string, known map[string]bool) error {
+	if _, there := known[name]; !there {
+		if !unicode.IsLetter(rune(name[0])) && name[0] != '_' {
+			kind = "operator"
+		}
+		return refuse(n, "Catalog Error: %s %s does not exist", kind, name)
+	}
+	return refuse(n, "%s %s is not allowed", kind, name)
 }
 
 func refuse(n node, format string, args ...any) error {

@@ -17,12 +17,11 @@ var (
 	tableFunctionList string
 )
 
-func allowed(list string) map[string]bool {
+// read returns whether each function of a list is allowed.
+func read(list string) map[string]bool {
 	names := make(map[string]bool)
 	for name := range strings.FieldsSeq(list) {
-		if name[0] == '+' {
-			names[name[1:]] = true
-		}
+		names[name[1:]] = name[0] == '+'
 	}
 	return names
 }

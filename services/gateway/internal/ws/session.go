@@ -335,7 +335,7 @@ func (s *session) handle(text []byte) *ending {
 func (s *session) malformed(text []byte, err error) {
 	id := idOf(text)
 	if id.text == "" {
-		s.fail(id, problem(query.CodeInvalidRequest, "Frame is not a JSON object with an id"))
+		s.fail(id, problem(query.CodeInvalidRequest, "Frame is not a JSON object with an id, a string of 1 to 128 characters"))
 		return
 	}
 	s.fail(id, query.Unreadable(err))
