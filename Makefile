@@ -69,6 +69,11 @@ test-go: examples/node_modules
 test-sdk: $(SDK)/node_modules $(SDK)/test/nodes/node_modules
 	cd $(SDK) && npm run lint && npm test
 
+RUNS ?= 10
+.PHONY: soak
+soak: build testdb ## Run the random fault tests RUNS times, each with a new seed.
+	go test -timeout 10h -p 1 -count $(RUNS) -failfast -run 'Random|Crashes|Killed' ./services/ingest/... ./services/loader/... ./services/e2e
+
 .PHONY: bench
 bench: build testdb ## Run the benchmarks one after the other and rewrite bench/results/.
 	@for b in $(BENCHES); do (cd bench && go run ./$$b); done

@@ -6,10 +6,10 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	duckling "github.com/chittihq/duckling/sdk/go"
 	"github.com/chittihq/duckling/testkit/mysqltest"
+	"github.com/chittihq/duckling/testkit/seed"
 	"github.com/chittihq/duckling/testkit/stack"
 )
 
@@ -18,8 +18,7 @@ import (
 func TestReplicaEqualsSourceThroughCrashes(t *testing.T) {
 	flavors(t, func(t *testing.T, flavor mysqltest.Flavor) {
 		ctx := t.Context()
-		seed := uint64(time.Now().UnixNano())
-		t.Logf("seed %d", seed)
+		seed := seed.For(t)
 		server := mysqltest.ForTest(t, flavor)
 		b := newBank(ctx, t, server, seed)
 		s := newStack(t, server.URL("bank"))
