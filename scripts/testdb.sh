@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11,
-# Redis for the integration guide's fallback, and Chromium for the client's browser build.
+# Redis for the integration guide's fallback, Chromium for the client's browser build, and Python with requests for
+# the samples of docs/rest.md.
 #
 # All are Debian packages unpacked into a private folder, MySQL from sid, the others from
 # bookworm, each with the C library it was built for. Nothing is installed on the host, no
 # service is started, and root is not needed: apt works on private lists and an empty dpkg
 # status, dpkg-deb unpacks, and the servers run under the ld.so that came with them.
 #
-#   testdb.sh install [mysql|mariadb|redis|chromium|all]   idempotent; a second run returns at once
+#   testdb.sh install [mysql|mariadb|redis|chromium|python|all]   idempotent; a second run returns at once
 #   testdb.sh env                           where the servers are, as shell assignments
 #
 # Each flavour's folder holds
@@ -152,6 +153,30 @@ LAUNCHER
   say "redis is ready: $(sed -n 1p "$target/redis/version")"
 }
 
+# Python with requests, for the samples in docs/.
+install_python() {
+  local folder=$target/python.partial loader libs
+  if [ "$(sed -n 2p "$target/python/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  unpack bookworm python3-requests "$folder"
+  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
+  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
+  libs=$(basename "$(dirname "$loader")")
+  cat > "$folder/server" <<LAUNCHER
+#!/bin/sh
+here=\$(dirname "\$(readlink -f "\$0")")
+export PYTHONHOME="\$here/root/usr" PYTHONPATH="\$here/root/usr/lib/python3/dist-packages" PYTHONDONTWRITEBYTECODE=1
+exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" "\$here/root/usr/bin/python3.11" "\$@"
+LAUNCHER
+  chmod +x "$folder/server"
+  "$folder/server" -c 'import requests' || die "Python cannot import requests"
+  { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
+  rm -rf "${target:?}/python"
+  mv "$folder" "$target/python"
+  say "python is ready: $(sed -n 1p "$target/python/version")"
+}
+
 # Chromium starts itself again for its children, so it runs under the host's C library, with the other libraries
 # it came with.
 install_chromium() {
@@ -234,15 +259,16 @@ install_all() {
     mariadb | all) install mariadb bookworm mariadb-server-core mariadbd ;;&
     redis | all) install_redis ;;&
     chromium | all) install_chromium ;;&
-    mysql | mariadb | redis | chromium | all) ;;
-    *) die "no such server: $1 (mysql, mariadb, redis, chromium or all)" ;;
+    python | all) install_python ;;&
+    mysql | mariadb | redis | chromium | python | all) ;;
+    *) die "no such server: $1 (mysql, mariadb, redis, chromium, python or all)" ;;
   esac
 }
 
 print_env() {
   local flavour
   printf 'DUCKLING_TESTDB=%q\n' "$target"
-  for flavour in mysql mariadb redis chromium; do
+  for flavour in mysql mariadb redis chromium python; do
     if [ -r "$target/$flavour/version" ]; then
       printf 'DUCKLING_TESTDB_%s=%q\n' "${flavour^^}" "$(sed -n 1p "$target/$flavour/version")"
     fi

@@ -6,6 +6,7 @@ import duckdb from '../generated/api-service/services/duckdb.service';
 import pool from '../generated/api-service/services/duckdb-pool.service';
 import multiDB from '../generated/api-service/services/multi-db.service';
 import { queryWithCircuitBreaker } from '../generated/api-service/utils/circuit-breaker';
+import { queryWithCircuitBreaker as queryWithFixedBreaker } from '../generated/api-service/utils/circuit-breaker.fixed';
 import { listen } from '../scripts/listen';
 
 const countOrders = 'SELECT COUNT(*) AS orders FROM `Order`';
@@ -13,13 +14,18 @@ const app = express();
 app.use(analytics);
 app.use(multiDatabaseRoutes);
 
-app.get('/breaker/orders', async (_req, res) => {
-  try {
-    res.json(await queryWithCircuitBreaker(countOrders));
-  } catch (error) {
-    res.status(503).json({ error: (error as Error).message });
-  }
-});
+for (const [path, query] of [
+  ['/breaker/orders', queryWithCircuitBreaker],
+  ['/breaker/orders/fixed', queryWithFixedBreaker],
+] as const) {
+  app.get(path, async (_req, res) => {
+    try {
+      res.json(await query(countOrders));
+    } catch (error) {
+      res.status(503).json({ error: (error as Error).message });
+    }
+  });
+}
 
 app.get('/pool/orders', async (_req, res) => {
   res.json(await pool.query(`${countOrders} WHERE id > ?`, [0]));

@@ -127,6 +127,21 @@ func (n *nodeService) logs(ctx context.Context, t *testing.T, pattern string) {
 	})
 }
 
+// logsTimes waits until the service has logged a line so many times; more is a failure.
+func (n *nodeService) logsTimes(ctx context.Context, t *testing.T, line string, times int) {
+	t.Helper()
+	count := func() int { return strings.Count(n.text(t), line+"\n") }
+	eventually(ctx, t, fmt.Sprintf("%s to log %s %d times", n.name, line, times), func() error {
+		if got := count(); got < times {
+			return fmt.Errorf("%d times", got)
+		}
+		return nil
+	})
+	if got := count(); got > times {
+		t.Errorf("%s has logged %q %d times, not %d", n.name, line, got, times)
+	}
+}
+
 // get returns the body of an answer that must have the status.
 func (n *nodeService) get(ctx context.Context, t *testing.T, path string, status int) string {
 	t.Helper()
@@ -178,8 +193,8 @@ func webSockets(ctx context.Context, t *testing.T, s *stack.Stack) int {
 	return n
 }
 
-// startRedis starts the Redis that scripts/testdb.sh installs and returns its address once it answers.
-func startRedis(ctx context.Context, t *testing.T) string {
+// installed is what scripts/testdb.sh installs under a name.
+func installed(t *testing.T, name string) string {
 	t.Helper()
 	root := os.Getenv("DUCKLING_TESTDB")
 	if root == "" {
@@ -189,10 +204,17 @@ func startRedis(ctx context.Context, t *testing.T) string {
 		}
 		root = filepath.Join(home, ".cache/duckling/testdb")
 	}
-	binary := filepath.Join(root, "redis/server")
+	binary := filepath.Join(root, name, "server")
 	if _, err := os.Stat(binary); err != nil {
-		t.Fatalf("Redis is not installed (%v): run scripts/testdb.sh install (make testdb)", err)
+		t.Fatalf("%s is not installed (%v): run scripts/testdb.sh install (make testdb)", name, err)
 	}
+	return binary
+}
+
+// startRedis starts a Redis and returns its address once it answers.
+func startRedis(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	binary := installed(t, "redis")
 	ports, err := stack.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
