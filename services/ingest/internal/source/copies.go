@@ -102,21 +102,31 @@ func (c *copies) queueNow(table, reason string) {
 	c.add(waitingCopy{table: table, reason: reason})
 }
 
+// add queues a copy in place of any other of the table, and a check in place of any other check. Two copies at once would
+// each end what both began.
 func (c *copies) add(w waitingCopy) {
-	c.waiting = slices.DeleteFunc(c.waiting, func(have waitingCopy) bool { return have.table == w.table && (have.check == nil || w.check != nil) })
+	c.waiting = slices.DeleteFunc(c.waiting, func(have waitingCopy) bool { return have.table == w.table && (have.check == nil) == (w.check == nil) })
+	if w.check == nil {
+		c.stopCopy(w.table)
+	}
 	c.waiting = append(c.waiting, w)
+}
+
+// stopCopy gives up the table's copy that is under way.
+func (c *copies) stopCopy(table string) {
+	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table && p.check == nil })
+	if c.active != nil && c.active.table == table && c.active.check == nil {
+		c.active.stopped = true
+		c.r.metrics.copyOver(c.r.cfg.ID, table)
+		c.active.cancel()
+	}
 }
 
 // stop gives up a table's copy or check, under way or waiting.
 func (c *copies) stop(table string) {
 	c.stopCheck(table, "the table changed")
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table })
-	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table })
-	if c.active != nil && c.active.table == table {
-		c.active.stopped = true
-		c.r.metrics.copyOver(c.r.cfg.ID, table)
-		c.active.cancel()
-	}
+	c.stopCopy(table)
 }
 
 // advance starts the next copy when there is none, and completes those that the stream has caught up with.

@@ -1,8 +1,11 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chittihq/duckling/testkit/mysqltest"
 )
@@ -36,5 +39,20 @@ func TestDefinitionsAreSeenLate(t *testing.T) {
 				t.Errorf("copied %v, want orders once: %q", r.model.begun, r.model.reasons)
 			}
 		})
+	}
+}
+
+// Two copies of one table at the same time would each end what both began.
+func TestOneCopyOfATable(t *testing.T) {
+	c := copies{r: &run{metrics: NewMetrics(prometheus.NewRegistry())}}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.active = &copying{table: "orders", cancel: cancel}
+	c.pending = []*copying{{table: "orders"}, {table: "other"}}
+	for range 2 {
+		c.queueNow("orders", "it was altered")
+	}
+	if !c.active.stopped || ctx.Err() == nil || len(c.pending) != 1 || len(c.waiting) != 1 {
+		t.Errorf("beside the copy that waits there are one under way (stopped: %v), %d that end and %d that wait",
+			c.active.stopped, len(c.pending)-1, len(c.waiting)-1)
 	}
 }
