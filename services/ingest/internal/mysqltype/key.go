@@ -28,6 +28,9 @@ func (c *Column) KeyLiteral(v driver.Value) (string, error) {
 	return "", fmt.Errorf("column %q: a key value of type %T", c.Name, v)
 }
 
+// Integer says that the column holds whole numbers, as numbers.
+func (c *Column) Integer() bool { return c.kind == kindInt || c.kind == kindUint }
+
 func (c *Column) keyText(v []byte) (string, error) {
 	switch c.kind {
 	case kindInt, kindUint, kindDecimal, kindWideDecimal:

@@ -61,6 +61,7 @@ func (w *Writer) send(ctx context.Context, what, part string, f *cdcv1.Frame) (u
 	if err != nil {
 		return 0, fmt.Errorf("publishing: %w", err)
 	}
+	w.last = seq
 	w.frames++
 	w.countPublish(kindOf(f), len(data))
 	return seq, nil

@@ -29,6 +29,7 @@ type Writer struct {
 	// position is the end of the last transaction that is complete in the stream. It is kept as it
 	// travels, for the set of GTIDs grows while the next ones are collected.
 	position *cdcv1.Position
+	last     uint64 // sequence of the last frame sent
 	state    uint64 // sequence of the last State
 	frames   int    // sent since
 
@@ -121,6 +122,12 @@ func (w *Writer) Empty() bool {
 		}
 	}
 	return true
+}
+
+// Waits says that transactions wait for Flush while frames sent before are not stored yet: to wait on costs nothing, for
+// they would be stored after those anyway.
+func (w *Writer) Waits() bool {
+	return w.pending.transactions > 0 && w.publisher.Acked() < w.last
 }
 
 // Flush sends the transactions that have ended. Where they had no rows only the position moves, and goes

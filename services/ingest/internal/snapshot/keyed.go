@@ -104,7 +104,7 @@ func forward(ctx context.Context, s *span, emit Emit) error {
 	}
 }
 
-// walk finds the bounds of ranges by stepping along the index, ahead of the readers.
+// walk finds the bounds of ranges, ahead of the readers: by the source's estimates where it can, else by stepping along the index.
 func (c *Copy) walk(ctx context.Context, after []string, found func(*span) error) error {
 	conn, err := c.Server.DB.Conn(ctx)
 	if err != nil {
@@ -112,7 +112,11 @@ func (c *Copy) walk(ctx context.Context, after []string, found func(*span) error
 	}
 	defer conn.Close()
 	rows := min(max(rangeBytes/max(c.Table.RowBytes, 1), 1), 100_000)
-	for {
+	divided, err := c.divide(ctx, conn, after, rows, found)
+	if err != nil {
+		return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
+	}
+	for !divided {
 		upto, err := c.step(ctx, conn, after, rows)
 		if err != nil {
 			return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
@@ -122,6 +126,7 @@ func (c *Copy) walk(ctx context.Context, after []string, found func(*span) error
 		}
 		after = upto
 	}
+	return nil
 }
 
 // step returns the key that many rows further, nil when there are fewer.

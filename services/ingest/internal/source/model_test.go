@@ -96,8 +96,9 @@ func (m *model) apply(f *cdcv1.Frame) error {
 			return err
 		}
 		m.begun[b.CopyBegin.GetTable()]++
+		_, quarantined := m.quarantined[b.CopyBegin.GetTable()] // and so until a copy has ended, whichever that is
 		m.copies[b.CopyBegin.GetTable()] = &modelCopy{
-			id: b.CopyBegin.GetCopyId(), freeze: b.CopyBegin.GetFreeze(),
+			id: b.CopyBegin.GetCopyId(), freeze: b.CopyBegin.GetFreeze() || quarantined,
 			table: &modelTable{definition: b.CopyBegin.GetDefinition(), rows: map[string][]row{}},
 		}
 	case *cdcv1.Frame_CopyRows:
@@ -221,6 +222,7 @@ func (m *model) event(e *cdcv1.TableEvent) error {
 			return err
 		}
 		delete(m.copies, e.GetTable())
+		delete(m.quarantined, e.GetTable())
 		m.tables[e.GetTable()] = &modelTable{definition: e.GetDefinition(), rows: map[string][]row{}}
 	case cdcv1.TableEvent_KIND_DROP:
 		delete(m.tables, e.GetTable())

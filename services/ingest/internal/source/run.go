@@ -23,6 +23,8 @@ const (
 	heartbeat = time.Second
 	// stateEvery bounds how many frames a resuming run reads back.
 	stateEvery = 128
+	// gather is how long transactions may wait for frames before theirs to be stored.
+	gather = 2 * time.Millisecond
 )
 
 // run is one attempt: from the stream's end until something fails. Its fields
@@ -38,6 +40,8 @@ type run struct {
 	charsets *catalog.Charsets
 	reader   *binlog.Reader
 	writer   *publish.Writer
+	// stored gets a word when a frame is stored; one that is not taken yet stands for several.
+	stored chan struct{}
 
 	epoch    uint64
 	position binlog.Position // of the last transaction read to its end
@@ -77,7 +81,14 @@ func (s *Source) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	publisher, err := s.bus.Publisher(s.cfg.ID, h.tail, bus.PublisherOptions{OnAck: s.metrics.acked(s.cfg.ID)})
+	stored, measure := make(chan struct{}, 1), s.metrics.acked(s.cfg.ID)
+	publisher, err := s.bus.Publisher(s.cfg.ID, h.tail, bus.PublisherOptions{OnAck: func(seq uint64, took time.Duration) {
+		measure(seq, took)
+		select {
+		case stored <- struct{}{}:
+		default:
+		}
+	}})
 	if err != nil {
 		return err
 	}
@@ -85,7 +96,7 @@ func (s *Source) runOnce(ctx context.Context) error {
 
 	r := &run{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, status: &s.status, requests: s.requests,
-		server: srv, charsets: charsets,
+		server: srv, charsets: charsets, stored: stored,
 		epoch: h.epoch, tables: h.tables, nextCopyID: h.nextCopyID,
 		views: map[*binlog.TableMap]*view{}, touched: map[string]bool{}, prepared: map[string]*prepared{},
 	}
@@ -106,11 +117,15 @@ func (s *Source) runOnce(ctx context.Context) error {
 	return group.Wait()
 }
 
-// loop takes whatever comes, the binlog first. What was collected goes out as soon as nothing more is
-// at hand; nothing waits for a timer.
+// loop takes whatever comes, the binlog first. What was collected goes out as soon as nothing more is at hand and
+// what was sent before is stored. So an idle stream does not wait, and the frames of a busy one grow instead of becoming many: each
+// costs the server and us as much as hundreds of rows.
 func (r *run) loop(ctx context.Context) error {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
+	gathered := time.NewTimer(gather)
+	defer gathered.Stop()
+	waiting := false
 	for {
 		select {
 		case e := <-r.reader.Events():
@@ -120,11 +135,18 @@ func (r *run) loop(ctx context.Context) error {
 			continue
 		default:
 		}
-		if err := r.writer.Flush(ctx); err != nil {
-			return err
-		}
-		if err := r.atRest(ctx); err != nil {
-			return err
+		switch waits := r.writer.Waits(); {
+		case waits && !waiting:
+			gathered.Reset(gather)
+			waiting = true
+		case !waits:
+			waiting = false
+			if err := r.writer.Flush(ctx); err != nil {
+				return err
+			}
+			if err := r.atRest(ctx); err != nil {
+				return err
+			}
 		}
 		steps, requests, tick := r.copies.steps, r.requests, ticker.C
 		if r.large { // nothing may stand within a transaction
@@ -133,6 +155,11 @@ func (r *run) loop(ctx context.Context) error {
 		select {
 		case e := <-r.reader.Events():
 			if err := r.event(ctx, e); err != nil {
+				return err
+			}
+		case <-r.stored:
+		case <-gathered.C:
+			if err := r.writer.Flush(ctx); err != nil {
 				return err
 			}
 		case step := <-steps:
