@@ -136,16 +136,18 @@ func UniqueNames(columns []duck.Column) []string {
 		taken[c.Name] = true
 	}
 	seen := make(map[string]bool, len(columns))
+	next := make(map[string]int) // the first number to try for a name
 	for i, name := range names {
 		if !seen[name] {
 			seen[name] = true
 			continue
 		}
-		for n := 1; ; n++ {
+		for n := max(1, next[name]); ; n++ {
 			candidate := name + "_" + strconv.Itoa(n)
 			if !taken[candidate] {
 				names[i] = candidate
 				taken[candidate], seen[candidate] = true, true
+				next[name] = n + 1
 				break
 			}
 		}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"math"
 	"strings"
 )
@@ -17,6 +18,59 @@ const (
 	maxText = 100e6 // bytes
 	maxList = 10e6  // elements
 )
+
+// What a statement may consist of. DuckDB takes time that grows with the square of it to plan one, which nothing stops, and memory
+// that its limit does not count: 50,000 SELECTs in a UNION took more than the machine had.
+const (
+	maxSQL         = 256 << 10 // bytes
+	maxQueries     = 500       // SELECTs, and joins
+	maxExpressions = 20000     // but for constants, so that a long IN list is none
+	maxConditions  = 4000      // AND and OR
+)
+
+// tooLong judges a statement by its text, before the parser does, which takes seconds for long chains.
+func tooLong(sql string) *RefusedError {
+	if len(sql) > maxSQL {
+		return &RefusedError{Reason: fmt.Sprintf("the statement has %d bytes; at most %d are allowed: send a long list of values as a parameter, IN (SELECT unnest(?))", len(sql), maxSQL), Offset: -1}
+	}
+	if len(sql) < maxConditions {
+		return nil
+	}
+	conditions, queries := 0, 0
+	for word := range strings.FieldsFuncSeq(sql, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }) {
+		switch strings.ToUpper(word) {
+		case "AND", "OR":
+			conditions++
+		case "UNION", "EXCEPT", "INTERSECT", "JOIN":
+			queries++
+		}
+	}
+	switch {
+	case conditions > maxConditions:
+		return &RefusedError{Reason: fmt.Sprintf("the statement has more than %d conditions", maxConditions), Offset: -1}
+	case queries > maxQueries:
+		return &RefusedError{Reason: fmt.Sprintf("the statement has more than %d SELECTs and joins", maxQueries), Offset: -1}
+	}
+	return nil
+}
+
+// weight counts what a statement consists of.
+type weight struct{ queries, expressions int }
+
+// add counts one node and refuses the one that is too many.
+func (w *weight) add(n node, class, kind string) error {
+	switch {
+	case class != "" && class != "CONSTANT":
+		if w.expressions++; w.expressions > maxExpressions {
+			return refuse(n, "the statement has more than %d expressions", maxExpressions)
+		}
+	case kind == "SELECT_NODE", kind == "JOIN":
+		if w.queries++; w.queries > maxQueries {
+			return refuse(n, "the statement has more than %d SELECTs and joins", maxQueries)
+		}
+	}
+	return nil
+}
 
 // tooLarge tells whether a call makes too large a value of numbers in its text.
 func tooLarge(call node) bool {

@@ -14,6 +14,7 @@ type node = map[string]any
 type inspection struct {
 	*Checker
 	database string
+	weight   *weight
 }
 
 // inspect reads the output of json_serialize_sql.
@@ -26,6 +27,9 @@ func (c *Checker) inspect(tree []byte, database string) error {
 		Statements []any  `json:"statements"`
 	}
 	if err := json.Unmarshal(tree, &root); err != nil {
+		if strings.Contains(err.Error(), "max depth") {
+			return &RefusedError{Reason: "the statement is nested too deeply", Offset: -1}
+		}
 		return fmt.Errorf("reading syntax tree: %w", err)
 	}
 	switch {
@@ -36,7 +40,7 @@ func (c *Checker) inspect(tree []byte, database string) error {
 	case len(root.Statements) != 1:
 		return &RefusedError{Reason: fmt.Sprintf("exactly one statement is allowed, the text has %d", len(root.Statements)), Offset: -1}
 	}
-	i := inspection{Checker: c, database: database}
+	i := inspection{Checker: c, database: database, weight: new(weight)}
 	return i.walk(root.Statements[0])
 }
 
@@ -74,7 +78,11 @@ func (i inspection) node(n node) error {
 
 // allow judges one node without its children.
 func (i inspection) allow(n node) error {
-	if class := text(n, "class"); class != "" {
+	class := text(n, "class")
+	if err := i.weight.add(n, class, text(n, "type")); err != nil {
+		return err
+	}
+	if class != "" {
 		if !expressions[class] {
 			return refuse(n, "expressions of class %s are not allowed", class)
 		}
