@@ -26,7 +26,7 @@ func serve(ctx context.Context, o options, dir string) (*gateway, error) {
 	file := filepath.Join(dir, "addr")
 	cmd := exec.CommandContext(ctx, o.binary)
 	cmd.Env = append(os.Environ(), "DATA_DIR="+filepath.Join(dir, "data"), "DUCKLING_API_KEY="+apiKey, "HOST=127.0.0.1", "PORT=0", "ADDR_FILE="+file,
-		"RESULT_CACHE_BYTES=0", "DUCKDB_TEMP_DIR="+dir, "LOG_LEVEL=warn", "MAX_CONNECTIONS=10000")
+		"RESULT_CACHE_BYTES=0", "DUCKDB_TEMP_DIR="+dir, "SLOW_QUERY=0", "LOG_LEVEL=warn", "MAX_CONNECTIONS=10000")
 	if o.threads != "" {
 		cmd.Env = append(cmd.Env, "DUCKDB_THREADS="+o.threads)
 	}

@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chittihq/duckling/services/gateway/internal/gentest"
+)
+
+// What a connection may have open is bounded, by the numbers that PROTOCOL.md gives, and each refusal is counted.
+func TestBoundsOfOneConnection(t *testing.T) {
+	s := shop(t, func(c *Config) { c.MaxConcurrent, c.MaxQueue, c.QueryTimeout = 1, 2000, 10*time.Minute })
+	refused := func(c *client, frame, what string, limit int) {
+		t.Helper()
+		if r := c.ask("%s", frame); r.Code != "LIMIT_EXCEEDED" || r.Retryable || !strings.Contains(r.Error, fmt.Sprintf("%d %s", limit, what)) {
+			t.Errorf("%s: %+v", what, r)
+		}
+		if _, m := s.get("/metrics"); value(t, m, `duckling_gateway_ws_limit_exceeded_total{limit="`+what+`"}`) != 1 {
+			t.Errorf("%s: the metric does not count it", what)
+		}
+	}
+	c := s.login("/ws")
+	for i := range 1000 {
+		c.raw(fmt.Sprintf(`{"id":"p%d","type":"prepare","sql":"SELECT 1"}`, i))
+		if r := c.take(false); !r.Success {
+			t.Fatalf("statement %d: %+v", i, r)
+		}
+	}
+	refused(c, `{"id":"one more","type":"prepare","sql":"SELECT 1"}`, "statements", 1000)
+	if r := c.ask(`{"id":"d","type":"deallocate","statement":"s1"}`); !r.Success {
+		t.Errorf("%+v", r)
+	}
+	if r := c.ask(`{"id":"one more","type":"prepare","sql":"SELECT 1"}`); !r.Success {
+		t.Errorf("after one was given up: %+v", r)
+	}
+
+	c = s.login("/ws")
+	for i := range 200 {
+		c.raw(fmt.Sprintf(`{"id":"s%d","type":"subscribe","sql":"SELECT 1 AS a"}`, i))
+		if r := c.take(false); !r.Success {
+			t.Fatalf("subscription %d: %+v", i, r)
+		}
+	}
+	refused(c, `{"id":"one more","type":"subscribe","sql":"SELECT 1 AS a"}`, "subscriptions", 200)
+
+	c = s.login("/ws")
+	for i := range 1000 {
+		c.raw(fmt.Sprintf(`{"id":"q%d","type":"query","sql":"%s"}`, i, neverEnding))
+	}
+	refused(c, `{"id":"one more","type":"query","sql":"SELECT 1 AS a"}`, "requests", 1000)
+}
+
+// Frames, bodies and the time for the key are bounded, and wrong keys are counted.
+func TestBoundsOfWhatIsSent(t *testing.T) {
+	s := shop(t, func(c *Config) { c.AuthTimeout = 200 * time.Millisecond })
+	counted := func(reason string) {
+		t.Helper()
+		gentest.Eventually(t, func() bool {
+			_, m := s.get("/metrics")
+			return strings.Contains(m, `duckling_gateway_ws_refused_connections_total{reason="`+reason+`"} 1`)
+		})
+	}
+	if code, text := s.connect("/ws", nil).closed(); code != 1008 || text != "no auth message in time" {
+		t.Errorf("without a key: %d %s", code, text)
+	}
+	counted("auth_timeout")
+	c := s.connect("/ws", nil)
+	c.write(`{"id":"1","type":"auth","apiKey":"wrong"}`)
+	if code, _ := c.closed(); code != 1008 {
+		t.Errorf("a wrong key: %d", code)
+	}
+	counted("key")
+	if code, _ := s.connect("/ws?db=nowhere&token="+key, nil).closed(); code != 1011 {
+		t.Errorf("an unknown database: %d", code)
+	}
+	counted("database")
+	c = s.login("/ws")
+	c.raw(`{"id":"1","type":"query","sql":"` + strings.Repeat(" ", 10<<20) + `"}`)
+	if code, _ := c.closed(); code != 1009 {
+		t.Errorf("a large frame: %d", code)
+	}
+	counted("frame")
+	if status, body := s.do(http.MethodPost, "/api/query", `{"sql":"`+strings.Repeat(" ", 10<<20)+`"}`); status != http.StatusRequestEntityTooLarge || !strings.Contains(body, `"code":"BAD_REQUEST"`) {
+		t.Errorf("a large body: %d %.200s", status, body)
+	}
+	if status, body := s.do(http.MethodPost, "/api/query", `{"sql":"SELECT 1 WHERE 1 IN (1`+strings.Repeat(",1", 150000)+`)"}`); status != http.StatusForbidden || !strings.Contains(body, "at most 262144 are allowed") {
+		t.Errorf("a long statement: %d %.200s", status, body)
+	}
+}
