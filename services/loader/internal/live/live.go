@@ -38,6 +38,19 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return e.Reason }
 
+// FormatError says that another release of DuckDB wrote the file, in a storage format that this one does not read.
+type FormatError struct {
+	Path   string
+	Reason error
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%s cannot be read by DuckDB %s (%v); run the release of Duckling that wrote it, or move the file away to have the database copied again",
+		e.Path, duck.Version(), e.Reason)
+}
+
+func (e *FormatError) Unwrap() error { return e.Reason }
+
 // Options limit what DuckDB takes. Empty values leave DuckDB's defaults.
 type Options struct {
 	MemoryLimit string
@@ -163,6 +176,9 @@ func (f *File) explain(err error) error {
 	var known *duck.Error
 	if !errors.As(err, &known) {
 		return err
+	}
+	if first, _, _ := strings.Cut(known.Message, "\n"); strings.Contains(first, "version number") {
+		return &FormatError{Path: f.path, Reason: errors.New(first)}
 	}
 	switch known.Kind {
 	case "Serialization", "INTERNAL", "FATAL":

@@ -1,12 +1,14 @@
 package live_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
 	"github.com/chittihq/duckling/services/loader/internal/live"
 )
@@ -118,6 +120,32 @@ func TestUnwritableDirectory(t *testing.T) {
 	_, err := live.Open(data, "shop", live.Options{})
 	var damaged *live.DamagedError
 	if err == nil || errors.As(err, &damaged) || !strings.Contains(err.Error(), "shop") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// A file that another release of DuckDB wrote, with a storage format this one does not read, is not called damaged.
+func TestStorageFormatIsNamed(t *testing.T) {
+	data := t.TempDir()
+	f := open(t, data)
+	fill(t, f)
+	f.Close()
+	path := generation.LivePath(data, "shop")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The main header has its checksum, DUCK and the version of the storage format.
+	const part = generation.HeaderSize / 3
+	binary.LittleEndian.PutUint64(raw[12:], 99)
+	binary.LittleEndian.PutUint64(raw, live.Checksum(raw[:part]))
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = live.Open(data, "shop", live.Options{})
+	var format *live.FormatError
+	var damaged *live.DamagedError
+	if !errors.As(err, &format) || errors.As(err, &damaged) || !strings.Contains(err.Error(), "version number 99") || !strings.Contains(err.Error(), duck.Version()) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -107,8 +107,9 @@ func final(err error) bool {
 	var held *live.HeldError
 	var locked *duck.LockedError
 	var damaged *live.DamagedError
+	var format *live.FormatError
 	var foreign *foreignError
-	return errors.As(err, &held) || errors.As(err, &locked) || errors.As(err, &damaged) || errors.As(err, &foreign)
+	return errors.As(err, &held) || errors.As(err, &locked) || errors.As(err, &damaged) || errors.As(err, &format) || errors.As(err, &foreign)
 }
 
 // foreignError says that the file is not this loader's to work on.
