@@ -30,6 +30,9 @@ func run(ctx context.Context) error {
 	if err := catchUp(ctx, page); err != nil {
 		return err
 	}
+	if err := bounded(ctx, page); err != nil {
+		return err
+	}
 	if err := shop(ctx, page); err != nil {
 		return err
 	}

@@ -77,6 +77,51 @@ func catchUp(ctx context.Context, page *report.Report) error {
 	return nil
 }
 
+const giant = 5_000_000
+
+// bounded shows the loader's memory under one transaction of 5M rows with a limit for DuckDB.
+func bounded(ctx context.Context, page *report.Report) error {
+	page.Line("One transaction of %d rows to the same kind of table, from the start of the loader until it is in a published generation, by `DUCKDB_MEMORY_LIMIT`. What is staged spills to disk; "+
+		"the limit is DuckDB's, and Go's memory and what DuckDB does not count come on top.", giant)
+	var rows [][]string
+	for _, limit := range []string{"256MB", "512MB", "1GB"} {
+		row, err := underLimit(ctx, limit)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	page.Table([]string{"limit", "seconds", "rows/s", "peak RSS MB"}, rows...)
+	return nil
+}
+
+func underLimit(ctx context.Context, limit string) ([]string, error) {
+	f, err := feed.New(ctx, "DUCKDB_MEMORY_LIMIT="+limit)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := f.Fill(ctx, 1000); err != nil {
+		return nil, err
+	}
+	if err := f.Giant(ctx, giant); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := f.Stack.Loader.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := f.Await(ctx); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	peak, err := usage.Peak(f.Stack.Loader.Pid())
+	if err != nil {
+		return nil, err
+	}
+	return []string{limit, fmt.Sprintf("%.2f", took.Seconds()), fmt.Sprintf("%.0f", giant/took.Seconds()), fmt.Sprint(peak)}, nil
+}
+
 // appended is how long the appender takes for as many rows.
 func appended() (took time.Duration, err error) {
 	dir, err := os.MkdirTemp("", "duckling-bench-")

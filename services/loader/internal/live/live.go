@@ -146,29 +146,40 @@ func (f *File) check() error {
 // one that lost its end, and fails only when it reads there. The header's number of
 // blocks says nothing: free ones at the end are cut off after it is written.
 func (f *File) checkSize() error {
-	conn, err := f.DB.Connect()
+	used, _, size, err := f.blocks()
 	if err != nil {
 		return err
-	}
-	defer conn.Close()
-	res, err := conn.Query(duck.Uncancelled, "SELECT used_blocks, block_size FROM pragma_database_size() WHERE database_name = "+duck.Literal(f.Catalog()))
-	if err != nil {
-		return fmt.Errorf("reading the file's size: %w", err)
-	}
-	defer res.Close()
-	chunk, err := res.Next()
-	if err != nil || chunk == nil {
-		return fmt.Errorf("reading the file's size: %w", err)
 	}
 	info, err := f.descriptor.Stat()
 	if err != nil {
 		return fmt.Errorf("reading the file's size: %w", err)
 	}
-	used, size := duck.Slice[int64](chunk.Column(0))[0], duck.Slice[int64](chunk.Column(1))[0]
 	if need := generation.HeaderSize + used*size; info.Size() < need {
 		return &DamagedError{Path: f.path, Reason: fmt.Errorf("it has %d bytes and the blocks in use take %d", info.Size(), need)}
 	}
 	return nil
+}
+
+// blocks is how many blocks are in use and free, and their size.
+func (f *File) blocks() (used, free, size int64, err error) {
+	conn, err := f.DB.Connect()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer conn.Close()
+	res, err := conn.Query(duck.Uncancelled, "SELECT used_blocks, free_blocks, block_size FROM pragma_database_size() WHERE database_name = "+duck.Literal(f.Catalog()))
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("reading the file's size: %w", err)
+	}
+	defer res.Close()
+	chunk, err := res.Next()
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("reading the file's size: %w", err)
+	}
+	if chunk == nil {
+		return 0, 0, 0, errors.New("reading the file's size: DuckDB does not tell it")
+	}
+	return duck.Slice[int64](chunk.Column(0))[0], duck.Slice[int64](chunk.Column(1))[0], duck.Slice[int64](chunk.Column(2))[0], nil
 }
 
 // explain tells damage from other reasons why DuckDB does not open a file.
@@ -230,13 +241,18 @@ func (f *File) WALSize() (int64, error) {
 
 // Close closes DuckDB, then the descriptor, then gives up the lock. Connections must be closed before.
 func (f *File) Close() {
+	f.closeFile()
+	f.lock.Close()
+}
+
+func (f *File) closeFile() {
 	if f.DB != nil {
 		f.DB.Close()
 	}
 	if f.descriptor != nil {
 		f.descriptor.Close()
 	}
-	f.lock.Close()
+	f.DB, f.descriptor = nil, nil
 }
 
 // lockDirectory makes and locks a database's directory.

@@ -218,6 +218,22 @@ func (p *Publisher) Refresh(position generation.Position, sourceTime time.Time) 
 	return nil
 }
 
+// Verify returns an error when the newest generation is not what was published, as readers would find. Then nothing
+// is built on the others either: the next Publish copies the whole file.
+func (p *Publisher) Verify() error {
+	if p.last == nil {
+		return nil
+	}
+	err := p.last.Check(p.dir)
+	if err != nil {
+		for _, c := range p.copies {
+			p.foreign = append(p.foreign, c.path)
+		}
+		p.copies = nil
+	}
+	return err
+}
+
 // removeOld deletes what nobody holds and Keep does not cover.
 func (p *Publisher) removeOld() {
 	p.foreign = slices.DeleteFunc(p.foreign, p.remove)

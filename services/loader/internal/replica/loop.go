@@ -83,6 +83,9 @@ func (s *session) follow(ctx context.Context) error {
 			if err := s.sync.store(); err != nil {
 				return err
 			}
+			if err := l.compactDue(); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return l.finish()
 		}
@@ -282,6 +285,10 @@ func (s *session) chores(ctx context.Context, idle bool) {
 		s.ask(ctx)
 	}
 	s.purge(ctx)
+	s.pub.verify()
+	if !s.pub.ended.IsZero() {
+		s.metrics.generationAge(s.cfg.Database, time.Since(s.pub.ended))
+	}
 }
 
 // purgeMargin is how many frames stay behind what is let go, for people.

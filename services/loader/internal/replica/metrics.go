@@ -12,9 +12,11 @@ import (
 type Metrics struct {
 	frameBytes, rows, batches, blocks, mismatches *prometheus.CounterVec
 	batchSeconds, checkpointSeconds, publish      *prometheus.HistogramVec
+	batchRows                                     *prometheus.HistogramVec
 	lag, generation, seq, tableStale              *prometheus.GaugeVec
 	checked, differing, mended                    *prometheus.CounterVec
 	checkRunning, checkSuccess                    *prometheus.GaugeVec
+	age, fileBytes, memoryBytes                   *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics.
@@ -29,22 +31,25 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(m)
 		return m
 	}
-	histogram := func(name, help string) *prometheus.HistogramVec {
-		m := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "duckling_loader_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
-		}, []string{"database"})
+	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
+		m := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "duckling_loader_" + name, Help: help, Buckets: buckets}, []string{"database"})
 		reg.MustRegister(m)
 		return m
 	}
+	seconds := prometheus.ExponentialBuckets(0.001, 2, 16)
 	return &Metrics{
 		frameBytes:        counter("frames_read_bytes_total", "Size of the frames read from the stream."),
 		rows:              counter("rows_committed_total", "Rows committed, copied ones among them."),
 		batches:           counter("batches_committed_total", "Batches committed."),
 		blocks:            counter("blocks_published_total", "Blocks copied to generations."),
 		mismatches:        counter("rows_mismatched_total", "Rows to be changed that were missing or doubled."),
-		batchSeconds:      histogram("batch_commit_seconds", "Time to apply and commit a batch."),
-		checkpointSeconds: histogram("checkpoint_seconds", "Time a checkpoint took."),
-		publish:           histogram("publish_seconds", "Time to copy and announce a generation, without its checkpoint."),
+		batchSeconds:      histogram("batch_commit_seconds", "Time to apply and commit a batch.", seconds),
+		checkpointSeconds: histogram("checkpoint_seconds", "Time a checkpoint took.", seconds),
+		publish:           histogram("publish_seconds", "Time to copy and announce a generation, without its checkpoint.", seconds),
+		batchRows:         histogram("batch_rows", "Rows of a batch.", prometheus.ExponentialBuckets(1, 4, 12)),
+		age:               gauge("generation_age_seconds", "Time since the newest generation was published."),
+		fileBytes:         gauge("file_bytes", "Size of the live file."),
+		memoryBytes:       gauge("duckdb_memory_bytes", "Memory that DuckDB holds for the database."),
 		lag:               gauge("lag_seconds", "Age of what is applied, by the source's clock."),
 		generation:        gauge("generation_newest_number", "Number of the newest generation."),
 		seq:               gauge("stream_applied_sequence", "Last frame committed."),
@@ -64,6 +69,7 @@ func (m *Metrics) frame(database string, bytes int) {
 func (m *Metrics) batch(database string, rows int, took time.Duration) {
 	m.rows.WithLabelValues(database).Add(float64(rows))
 	m.batches.WithLabelValues(database).Inc()
+	m.batchRows.WithLabelValues(database).Observe(float64(rows))
 	m.batchSeconds.WithLabelValues(database).Observe(took.Seconds())
 }
 
@@ -99,4 +105,14 @@ func (m *Metrics) compared(database string, rows, differing int64) {
 func (m *Metrics) reconciled(database string, r resync.Report) {
 	m.mended.WithLabelValues(database).Add(float64(r.Deleted + r.Inserted))
 	m.checkSuccess.WithLabelValues(database).Set(float64(r.At.UnixMilli()) / 1000)
+}
+
+// size tells how large the file is, and DuckDB's memory.
+func (m *Metrics) size(database string, file, memory int64) {
+	m.fileBytes.WithLabelValues(database).Set(float64(file))
+	m.memoryBytes.WithLabelValues(database).Set(float64(memory))
+}
+
+func (m *Metrics) generationAge(database string, age time.Duration) {
+	m.age.WithLabelValues(database).Set(age.Seconds())
 }

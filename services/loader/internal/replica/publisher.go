@@ -29,6 +29,7 @@ type publisher struct {
 	dirty     bool
 	next      time.Time
 	refreshed time.Time
+	verified  time.Time
 	began     time.Time
 	ended     time.Time
 	failing   bool
@@ -131,6 +132,21 @@ func (p *publisher) refresh(progress schema.Progress) {
 	p.refreshed = time.Now()
 	if err := p.Refresh(position(progress), time.UnixMicro(progress.SourceTimeUS).UTC()); err != nil {
 		p.unpublished(err)
+	}
+}
+
+// verifyEvery is how soon a generation that was damaged on disk is replaced.
+const verifyEvery = 5 * time.Second
+
+// verify has the newest generation published again when it was damaged.
+func (p *publisher) verify() {
+	if p.busy() || p.dirty || time.Since(p.verified) < verifyEvery {
+		return
+	}
+	p.verified = time.Now()
+	if err := p.Verify(); err != nil {
+		p.log.Error("newest generation is not what was published and is replaced", "error", err)
+		p.dirty = true
 	}
 }
 

@@ -76,6 +76,9 @@ func (r *Replica) persist(ctx context.Context) error {
 	for {
 		began := time.Now()
 		err := r.attempt(ctx)
+		if err == nil && ctx.Err() == nil {
+			continue // the file was compacted
+		}
 		if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 			return nil
 		}
@@ -117,13 +120,25 @@ type foreignError struct{ error }
 
 func (e *foreignError) Unwrap() error { return e.error }
 
-// attempt opens the file and works on it until something fails.
+// attempt opens the file and works on it until something fails, ctx ends, or the file has been compacted, which is no error.
 func (r *Replica) attempt(ctx context.Context) error {
 	file, err := live.Open(r.cfg.DataDir, r.cfg.Database, r.cfg.DuckDB)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	if err := r.work(ctx, file); !errors.Is(err, errWasteful) {
+		return err
+	}
+	start := time.Now()
+	if err := file.Compact(); err != nil {
+		return err
+	}
+	r.log.Info("file was mostly free blocks and has been compacted", "took", time.Since(start))
+	return nil
+}
+
+func (r *Replica) work(ctx context.Context, file *live.File) error {
 	s, err := r.open(file)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type session struct {
 	lastState uint64
 	purged    time.Time
 	marks     []mark
+	measured  time.Time
 	asked     map[string]time.Time
 	answers   chan answer
 	copies    map[uint64]copyStart
