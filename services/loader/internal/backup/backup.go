@@ -145,10 +145,14 @@ func leaseNewest(dir string) (*generation.Lease, *generation.Manifest, error) {
 
 func (s *Set) key(name, file string) string { return path.Join(s.database, name, file) }
 
-func (s *Set) upload(ctx context.Context, file io.Reader, info *Info) error {
-	sum := sha256.New()
+// upload reads the file twice: a store that tries again must be able to start over.
+func (s *Set) upload(ctx context.Context, file io.ReaderAt, info *Info) error {
 	size := info.Generation.Size
-	if err := s.store.Put(ctx, s.key(info.Name, dataName), io.TeeReader(io.LimitReader(file, size), sum), size); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, size)); err != nil {
+		return fmt.Errorf("reading generation: %w", err)
+	}
+	if err := s.store.Put(ctx, s.key(info.Name, dataName), io.NewSectionReader(file, 0, size), size); err != nil {
 		return fmt.Errorf("storing %s: %w", dataName, err)
 	}
 	info.SHA256 = hex.EncodeToString(sum.Sum(nil))

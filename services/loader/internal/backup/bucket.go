@@ -48,7 +48,7 @@ func (b *bucket) object(key string) string { return path.Join(b.prefix, key) }
 // part bounds what is held in memory of an upload; S3 allows 10,000 parts.
 const part = 64 << 20
 
-func (b *bucket) Put(ctx context.Context, key string, r io.Reader, size int64) error {
+func (b *bucket) Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error {
 	_, err := b.client.PutObject(ctx, b.name, b.object(key), r, size, minio.PutObjectOptions{
 		ContentType: "application/octet-stream", PartSize: uint64(max(part, size/9000+1)),
 	})

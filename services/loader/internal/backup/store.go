@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// store keeps objects by key; keys are paths with slashes. A Put that fails leaves no object.
+// store keeps objects by key; keys are paths with slashes. A Put that fails leaves no object; it may read r more than once.
 type store interface {
-	Put(ctx context.Context, key string, r io.Reader, size int64) error
+	Put(ctx context.Context, key string, r io.ReadSeeker, size int64) error
 	// Get returns an error that wraps fs.ErrNotExist for a key that is not there.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
 	// List returns all keys below prefix, in order.
@@ -45,7 +45,7 @@ func (f folder) path(key string) string { return filepath.Join(string(f), filepa
 const unfinished = ".part"
 
 // Put names the file once it is on the disk.
-func (f folder) Put(_ context.Context, key string, r io.Reader, _ int64) (err error) {
+func (f folder) Put(_ context.Context, key string, r io.ReadSeeker, _ int64) (err error) {
 	path := f.path(key)
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("creating directory: %w", err)
