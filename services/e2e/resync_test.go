@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -205,6 +206,7 @@ func TestResyncFindsAndMendsExactlyWhatDiffers(t *testing.T) {
 			"UPDATE kinds SET wide = wide + 0.00001 WHERE id = 7", "DELETE FROM audit WHERE rowid = (SELECT min(rowid) FROM audit WHERE what = 'opened')",
 		)
 		start(ctx, t, s)
+		seen := follow(ctx, t, s)
 		want := map[string]string{
 			"account": "changed 1, lost 1, extra 1, doubled 1: rows", "entry": "changed 1, lost 1, extra 0, doubled 0: rows",
 			// A key in another case is another key in DuckDB.
@@ -232,10 +234,56 @@ func TestResyncFindsAndMendsExactlyWhatDiffers(t *testing.T) {
 				t.Errorf("%s differs after it was mended: %+v", one.Table, one.Report)
 			}
 		}
+		if stages := seen(); !stages["reading"] && !stages["asked"] && !stages["comparing"] && !stages["mending"] {
+			t.Errorf("events told of the stages %v", stages)
+		}
 		stop()
 		caughtUp(ctx, t, b, client)
 		mustEqual(ctx, t, b, s)
 	})
+}
+
+// follow reads server-sent events until the returned function is called, which tells the stages of comparisons that they spoke of.
+func follow(ctx context.Context, t *testing.T, s *stack.Stack) func() map[string]bool {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr+"/sync/events?token="+stack.Key, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var resp *http.Response
+	eventually(ctx, t, "a stream of events", func() error {
+		if resp, err = http.DefaultClient.Do(req); err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
+			resp.Body.Close()
+			return fmt.Errorf("%s %s", resp.Status, resp.Header.Get("Content-Type"))
+		}
+		return nil
+	})
+	stages := map[string]bool{}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer resp.Body.Close()
+		lines := bufio.NewScanner(resp.Body)
+		for lines.Scan() {
+			data, ok := strings.CutPrefix(lines.Text(), "data: ")
+			if !ok {
+				continue
+			}
+			var status syncStatus
+			if err := json.Unmarshal([]byte(data), &status); err != nil || len(status.Tables) == 0 {
+				t.Errorf("event %s: %v", data, err)
+			}
+			stages[status.Resync.Stage] = true
+		}
+	})
+	return func() map[string]bool {
+		cancel()
+		reading.Wait()
+		return stages
+	}
 }
 
 // A comparison whose ingest or loader is killed is done again by itself, and finds no row wrong that is right.

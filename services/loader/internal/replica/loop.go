@@ -58,6 +58,7 @@ func (s *session) follow(ctx context.Context) error {
 			}
 			if !known {
 				s.sync.frame(ctx, it.frame)
+				s.sync.next(ctx)
 			}
 		case <-s.pub.checkpointed():
 		case result := <-s.pub.results:
@@ -71,12 +72,13 @@ func (s *session) follow(ctx context.Context) error {
 			s.sync.obey(ctx, o)
 		case c := <-s.sync.compared:
 			s.sync.judge(ctx, c)
+			s.sync.next(ctx)
 			if err := s.sync.store(); err != nil {
 				return err
 			}
 			s.snapshot()
-		case err := <-s.sync.replies:
-			s.sync.refused(err)
+		case a := <-s.sync.replies:
+			s.sync.refused(a)
 		case <-due:
 		case <-timer.C:
 			s.chores(ctx, l.idle)

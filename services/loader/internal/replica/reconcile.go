@@ -49,7 +49,7 @@ type reconciler struct {
 	result *resync.Outcome
 
 	compared chan compared
-	replies  chan error // of ingest, to requests for the table at hand
+	replies  chan answer // of ingest, refusals only
 
 	// last are the newest reports, rebuilt when tables were copied as a whole.
 	last        map[string]resync.Report
@@ -76,7 +76,7 @@ type compared struct {
 
 func newReconciler(s *session) (*reconciler, error) {
 	r := &reconciler{
-		session: s, compared: make(chan compared, 1), replies: make(chan error, 16),
+		session: s, compared: make(chan compared, 1), replies: make(chan answer, 16),
 		last: map[string]resync.Report{}, rebuilt: map[string]time.Time{}, rebuildAsks: map[string]time.Time{}, toCopy: map[string]string{},
 	}
 	notes, err := s.book.Resyncs()
@@ -121,36 +121,45 @@ func (r *reconciler) want(w wish) {
 // chores begin what is due.
 func (r *reconciler) chores(ctx context.Context) {
 	r.schedule(ctx)
-	switch {
-	case r.stage == asked && time.Since(r.since) > beginWithin:
-		r.ask(ctx)
-	case r.stage == resting:
-		i := slices.IndexFunc(r.wishes, func(w wish) bool { return !time.Now().Before(w.notBefore) })
-		if i < 0 {
-			return
-		}
-		r.now = r.wishes[i]
-		r.wishes = slices.Delete(r.wishes, i, i+1)
-		t := r.book.Table(r.now.table)
-		switch {
-		case t == nil:
-			return
-		case t.Live == nil, t.Frozen, t.Copy != nil:
-			r.again("it is being copied")
-			return
-		}
+	if r.stage == asked && time.Since(r.since) > beginWithin {
 		r.ask(ctx)
 	}
+	r.next(ctx)
+}
+
+// next begins with the next table when there is one and none is at hand.
+func (r *reconciler) next(ctx context.Context) {
+	if r.stage != resting || len(r.wishes) == 0 {
+		return
+	}
+	if !r.wishes[0].asked && r.rebuild(ctx) { // comparisons that are always due must not keep it from coming
+		return
+	}
+	i := slices.IndexFunc(r.wishes, func(w wish) bool { return !time.Now().Before(w.notBefore) })
+	if i < 0 {
+		return
+	}
+	r.now = r.wishes[i]
+	r.wishes = slices.Delete(r.wishes, i, i+1)
+	t := r.book.Table(r.now.table)
+	switch {
+	case t == nil:
+		return
+	case t.Live == nil, t.Frozen, t.Copy != nil:
+		r.again("it is being copied")
+		return
+	}
+	r.ask(ctx)
 }
 
 // ask has ingest begin.
 func (r *reconciler) ask(ctx context.Context) {
 	r.stage, r.since = asked, time.Now()
-	r.request(ctx, command{Op: "check", Table: r.now.table})
+	r.request(ctx, r.now.table, command{Op: "check", Table: r.now.table})
 }
 
-// request asks ingest for something about the table at hand.
-func (r *reconciler) request(ctx context.Context, c any) {
+// request asks ingest for something about a table.
+func (r *reconciler) request(ctx context.Context, table string, c any) {
 	go func() {
 		data, err := json.Marshal(c)
 		if err == nil {
@@ -160,17 +169,19 @@ func (r *reconciler) request(ctx context.Context, c any) {
 			return
 		}
 		select {
-		case r.replies <- err:
+		case r.replies <- answer{table, err}:
 		case <-ctx.Done():
 		}
 	}()
 }
 
 // refused takes ingest's refusal.
-func (r *reconciler) refused(err error) {
+func (r *reconciler) refused(a answer) {
 	var refusal *bus.ControlError
+	err := a.err
 	switch {
-	case r.stage == resting:
+	case r.stage == resting || a.table != r.now.table:
+		r.log.Debug("ingest refused a request", "table", a.table, "error", err)
 	case r.stage == asked && (errors.Is(err, bus.ErrNoResponders) || errors.Is(err, bus.ErrDisconnected)):
 		r.since = time.Now().Add(2*time.Second - beginWithin) // it is asked again soon after it can be back
 	case errors.As(err, &refusal) && refusal.Code == "bad_request":
@@ -320,7 +331,7 @@ func (r *reconciler) judge(ctx context.Context, c compared) {
 			return
 		}
 		r.stage = mending
-		r.request(ctx, reloadCommand{command{Op: "reload", Table: r.now.table}, r.check.ID, marks})
+		r.request(ctx, r.now.table, reloadCommand{command{Op: "reload", Table: r.now.table}, r.check.ID, marks})
 	default:
 		r.copyAnew(fmt.Sprintf("%d of its keys differed from the source", o.Differing))
 	}

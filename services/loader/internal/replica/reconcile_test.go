@@ -19,6 +19,7 @@ import (
 // wanted is what a loader asks ingest for.
 type wanted struct {
 	Op, Table string
+	Slowly    bool
 	Check     uint64
 	Ranges    []struct{ After, Upto []byte }
 }

@@ -14,9 +14,7 @@ import (
 // schedule queues the tables whose comparison is due, and has one at a time rebuilt when there is nothing else to do.
 func (r *reconciler) schedule(ctx context.Context) {
 	now := time.Now()
-	quiet := true
 	for _, t := range r.book.Tables() {
-		quiet = quiet && t.Copy == nil && t.Ask == ""
 		if t.Live == nil || t.Copy != nil || t.Frozen {
 			continue
 		}
@@ -29,8 +27,8 @@ func (r *reconciler) schedule(ctx context.Context) {
 			r.want(wish{table: t.Source})
 		}
 	}
-	if r.cfg.RebuildEvery > 0 && quiet && r.stage == resting && len(r.wishes) == 0 {
-		r.rebuild(ctx, now)
+	if r.stage == resting && len(r.wishes) == 0 {
+		r.rebuild(ctx)
 	}
 }
 
@@ -45,19 +43,28 @@ func (r *reconciler) waits(table string) bool {
 	return r.stage != resting && r.now.table == table || slices.ContainsFunc(r.wishes, func(w wish) bool { return w.table == table })
 }
 
-// rebuild has the table copied anew whose last copy is the longest ago, if it is due.
-func (r *reconciler) rebuild(ctx context.Context, now time.Time) {
+// rebuild has the table copied anew whose last copy is the longest ago, if that is due and no copy is under way. It returns true when it has
+// asked for one.
+func (r *reconciler) rebuild(ctx context.Context) bool {
+	if r.cfg.RebuildEvery <= 0 {
+		return false
+	}
 	var next *schema.Table
 	for _, t := range r.book.Tables() {
+		if t.Copy != nil || t.Ask != "" {
+			return false
+		}
 		if t.Live != nil && (next == nil || r.rebuilt[t.Source].Before(r.rebuilt[next.Source])) {
 			next = t
 		}
 	}
+	now := time.Now()
 	if next == nil || now.Sub(r.rebuilt[next.Source]) < r.cfg.RebuildEvery || now.Sub(r.rebuildAsks[next.Source]) < askAgain {
-		return
+		return false
 	}
 	r.rebuildAsks[next.Source] = now
-	r.request(ctx, command{Op: "copy", Table: next.Source, Reason: "it is rebuilt every " + r.cfg.RebuildEvery.String(), Slowly: true})
+	r.request(ctx, next.Source, command{Op: "copy", Table: next.Source, Reason: "it is rebuilt every " + r.cfg.RebuildEvery.String(), Slowly: true})
+	return true
 }
 
 // copied notes that a table is as it was copied just now.
@@ -107,7 +114,7 @@ func (r *reconciler) obey(ctx context.Context, o order) {
 				r.want(wish{table: t.Source, asked: true})
 			}
 		}
-		r.chores(ctx)
+		r.next(ctx)
 		o.reply <- orderReply{data: []byte(`{"accepted":true}`)}
 	case "cancel":
 		o.reply <- orderReply{data: r.stop(ctx, o.Table)}
@@ -124,7 +131,7 @@ func (r *reconciler) stop(ctx context.Context, table string) []byte {
 	r.wishes = slices.DeleteFunc(r.wishes, is)
 	n -= len(r.wishes)
 	if r.stage != resting && is(r.now) {
-		r.request(ctx, command{Op: "cancel", Table: r.now.table})
+		r.request(ctx, r.now.table, command{Op: "cancel", Table: r.now.table})
 		r.drop()
 		n++
 	}
