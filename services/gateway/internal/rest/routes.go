@@ -60,6 +60,8 @@ func (s *Server) routes() []route {
 		{post, "/sync/check/:table", administrators, s.ask(control.Loader, "check")},
 		{post, "/sync/cancel", administrators, s.ask(control.Loader, "cancel")},
 		{post, "/sync/cancel/:table", administrators, s.ask(control.Loader, "cancel")},
+		{post, "/sync/pause", administrators, s.ask(control.Ingest, "pause")},
+		{post, "/sync/resume", administrators, s.ask(control.Ingest, "resume")},
 		{post, "/sync/full", administrators, s.ask(control.Loader, "resync")},
 		{post, "/sync/table/:table", administrators, s.ask(control.Loader, "resync")},
 	}

@@ -108,6 +108,8 @@ func TestKeyOfOneDatabase(t *testing.T) {
 		{"POST", "/api/jobs?db=default", sqlBody("SELECT 1"), 403, `"code":"FORBIDDEN"`},
 		{"GET", "/sync/status?db=default", "", 403, `"code":"FORBIDDEN"`},
 		{"POST", "/sync/full", "", 403, `admin key`},
+		{"POST", "/sync/pause", "", 403, `admin key`},
+		{"POST", "/sync/resume", "", 403, `admin key`},
 		{"POST", "/sync/table/Order", "", 403, `admin key`},
 		{"GET", "/metrics", "", 403, `admin key`},
 		{"GET", "/api/queries", "", 403, `admin key`},

@@ -226,7 +226,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		call(get, "/api/tables/:table/"+part, "/api/tables/Nope/"+part, "", 404)
 	}
 	for _, c := range []struct{ method, path string }{{get, "/sync/status"}, {get, "/cdc/status"}, {get, "/sync/validate"}, {post, "/sync/full"}, {post, "/sync/table/:table"},
-		{get, "/sync/events"}, {post, "/sync/check"}, {post, "/sync/check/:table"}, {post, "/sync/cancel"}, {post, "/sync/cancel/:table"}} {
+		{get, "/sync/events"}, {post, "/sync/check"}, {post, "/sync/check/:table"}, {post, "/sync/cancel"}, {post, "/sync/cancel/:table"},
+		{post, "/sync/pause"}, {post, "/sync/resume"}} {
 		call(c.method, c.path, strings.ReplaceAll(c.path, ":table", "Order"), "", 503)
 	}
 	for _, operation := range document.operations() {

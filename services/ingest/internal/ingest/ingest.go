@@ -32,6 +32,8 @@ type Config struct {
 	Destructive string `env:"DDL_DESTRUCTIVE" envDefault:"follow"`
 	// ResyncRate is how many rows a second are read of a source at most, for checks and scheduled rebuilds; 0 means as many as can be.
 	ResyncRate int `env:"RESYNC_MAX_ROWS_PER_SECOND" envDefault:"200000"`
+	// CopyRate is how many rows a second a copy reads of a source at most; 0 means as many as can be.
+	CopyRate int `env:"COPY_MAX_ROWS_PER_SECOND"`
 }
 
 // Problems implements config.Checker.
@@ -42,6 +44,9 @@ func (c *Config) Problems() []string {
 	}
 	if c.ResyncRate < 0 {
 		problems = append(problems, "RESYNC_MAX_ROWS_PER_SECOND must not be negative")
+	}
+	if c.CopyRate < 0 {
+		problems = append(problems, "COPY_MAX_ROWS_PER_SECOND must not be negative")
 	}
 	return problems
 }
@@ -163,6 +168,7 @@ func (c *Config) configs() ([]source.Config, error) {
 
 			PauseDestructive: c.Destructive == "pause",
 			ResyncRate:       c.ResyncRate,
+			CopyRate:         c.CopyRate,
 		})
 	}
 	return out, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
@@ -189,40 +188,4 @@ func (c *copies) chunk(ctx context.Context, job *copying, chunk *publish.Chunk) 
 func (c *copies) finishCheck(ctx context.Context, p *copying) error {
 	c.pending = slices.DeleteFunc(c.pending, func(x *copying) bool { return x == p })
 	return c.r.writer.CheckEnd(ctx, &cdcv1.CheckEnd{Table: p.table, CheckId: p.check.id, Rows: p.sent, Reload: p.check.reload})
-}
-
-// pace spreads reading over time; nil does not. It is for one goroutine.
-type pace struct {
-	perRow time.Duration
-	next   time.Time
-}
-
-// newPace bounds the rows a second, where rate is not 0.
-func newPace(rate int) *pace {
-	if rate <= 0 {
-		return nil
-	}
-	return &pace{perRow: time.Second / time.Duration(rate)}
-}
-
-// wait returns when that many more rows may go.
-func (p *pace) wait(ctx context.Context, rows int) error {
-	if p == nil {
-		return nil
-	}
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	left := p.next.Sub(now)
-	p.next = p.next.Add(time.Duration(rows) * p.perRow)
-	if left <= 0 {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(left):
-		return nil
-	}
 }

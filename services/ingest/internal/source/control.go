@@ -118,9 +118,9 @@ func (s *Source) control(ctx context.Context, data []byte) ([]byte, error) {
 func (r *run) answer(ctx context.Context, q request) reply {
 	switch q.Op {
 	case "pause":
-		r.copies.paused = true
+		r.copies.pause()
 	case "resume":
-		r.copies.paused = false
+		*r.copies.paused = false
 	case "copy":
 		names := []string{q.Table}
 		if q.Table == "" {
@@ -148,7 +148,7 @@ func (r *run) answer(ctx context.Context, q request) reply {
 		}
 	}
 	status := r.status.status()
-	status.Epoch, status.Paused = r.epoch, r.copies.paused
+	status.Epoch, status.Paused = r.epoch, *r.copies.paused
 	for _, name := range r.tables.names() {
 		status.Tables = append(status.Tables, tableStatus(r.tables[name]))
 	}

@@ -27,7 +27,7 @@ type copies struct {
 	active  *copying
 	// pending are copies with a place that the stream has not passed yet.
 	pending []*copying
-	paused  bool
+	paused  *bool // only the loop of the run under way uses it
 	retries map[string]int
 	// voided are checks that ended without a result, to be told.
 	voided []*copying
@@ -63,8 +63,9 @@ type copying struct {
 	ctx    context.Context //nolint:containedctx // a job handed to another goroutine, which ends with it
 
 	// pace bounds how fast rows are read, nil for as fast as they can be.
-	pace  *pace
-	check *checking // nil for a copy
+	pace   *pace
+	slowly bool
+	check  *checking // nil for a copy
 
 	known    *catalog.Table
 	started  time.Time
@@ -80,8 +81,8 @@ type beginning struct {
 	resume     []byte
 }
 
-func (c *copies) init(r *run) {
-	c.r, c.steps, c.jobs, c.retries = r, make(chan step), make(chan *copying, 1), map[string]int{}
+func (c *copies) init(r *run, paused *bool) {
+	c.r, c.paused, c.steps, c.jobs, c.retries = r, paused, make(chan step), make(chan *copying, 1), map[string]int{}
 }
 
 // queue asks for a copy of a table once the stream has got to where the source stands now.
@@ -140,7 +141,7 @@ func (c *copies) advance(ctx context.Context) error {
 	if c.active != nil {
 		c.giveWay()
 	}
-	if c.active != nil || c.paused {
+	if c.active != nil || *c.paused {
 		return nil
 	}
 	i := slices.IndexFunc(c.waiting, c.ready)
@@ -154,9 +155,14 @@ func (c *copies) advance(ctx context.Context) error {
 		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
 		begun: make(chan beginning, 1), held: make(chan struct{}, 1), check: w.check,
 	}
-	if w.slowly || w.check != nil {
-		c.active.pace = newPace(c.r.cfg.ResyncRate)
+	rate := 0
+	if w.check == nil {
+		rate = c.r.cfg.CopyRate
 	}
+	if w.slowly || w.check != nil {
+		rate = slower(rate, c.r.cfg.ResyncRate)
+	}
+	c.active.pace, c.active.slowly = newPace(rate), w.slowly
 	c.jobs <- c.active
 	return nil
 }

@@ -100,7 +100,7 @@ func (s *Source) runOnce(ctx context.Context) error {
 		epoch: h.epoch, tables: h.tables, nextCopyID: h.nextCopyID,
 		views: map[*binlog.TableMap]*view{}, touched: map[string]bool{}, prepared: map[string]*prepared{},
 	}
-	r.copies.init(r)
+	r.copies.init(r, &s.copiesPaused)
 	if err := r.begin(ctx, s, h, publisher); err != nil {
 		return err
 	}

@@ -39,6 +39,8 @@ type Config struct {
 	PauseDestructive bool
 	// ResyncRate is how many rows a second are read at most for checks and scheduled rebuilds; 0 means as many as can be.
 	ResyncRate int
+	// CopyRate bounds every copy likewise, beside ResyncRate where that applies too.
+	CopyRate int
 	// Masks hide the values of columns, in copy and stream alike. What was sent before a mask was set stays as it
 	// was until the table is copied anew.
 	Masks mysqltype.Masks
@@ -57,6 +59,8 @@ type Source struct {
 
 	// condemned are tables that a run found it cannot follow; the next one quarantines them before it goes on.
 	condemned map[string]string
+	// copiesPaused is kept here so that it outlives a lost connection.
+	copiesPaused bool
 	// lost says why the binlog can no longer be read from the stream's position.
 	lost string
 }

@@ -2,13 +2,11 @@ package source
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/services/ingest/internal/server"
 )
 
@@ -104,16 +102,4 @@ func TestDestructiveChangesPause(t *testing.T) {
 		}
 		r.converge()
 	})
-}
-
-// control asks the running source for something, once it is there to answer.
-func (r *rig) control(q ControlRequest) {
-	r.t.Helper()
-	data, err := json.Marshal(q)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if _, err := r.bus.Request(r.t.Context(), bus.IngestControl(r.config.ID), data); err != nil {
-		r.t.Fatal(err)
-	}
 }
