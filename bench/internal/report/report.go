@@ -27,7 +27,7 @@ func New(name, what string) *Report {
 	r := &Report{name: name}
 	r.add("# " + name + "\n")
 	r.add(what + "\n")
-	r.add(fmt.Sprintf("- Command: `cd bench && go run ./%s`", name))
+	r.add(fmt.Sprintf("- Command: `cd bench && %s`", strings.Join(append([]string{"go run ./" + name}, os.Args[1:]...), " ")))
 	r.add(fmt.Sprintf("- Machine: %s, %d cores, load %s at the start", cpu(), runtime.NumCPU(), load()))
 	r.add(fmt.Sprintf("- Versions: %s, DuckDB %s, commit %s", runtime.Version(), duck.Version(), commit()))
 	r.add(fmt.Sprintf("- Date: %s\n", time.Now().UTC().Format("2006-01-02")))
