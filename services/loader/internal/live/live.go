@@ -206,6 +206,15 @@ func (f *File) explain(err error) error {
 	}
 }
 
+// Damaged returns err as a *DamagedError when it says that a block of the file is not what was written.
+func (f *File) Damaged(err error) error {
+	var known *duck.Error
+	if errors.As(err, &known) && strings.Contains(known.Message, "Corrupt database file") {
+		return &DamagedError{Path: f.path, Reason: known}
+	}
+	return err
+}
+
 // CloneTo makes target share the file's blocks, where the file system can
 // (FICLONE); it fails with an error that wraps errors.ErrUnsupported where it cannot.
 func (f *File) CloneTo(target *os.File) error {

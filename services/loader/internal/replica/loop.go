@@ -176,7 +176,7 @@ func (l *loop) work() (time.Duration, error) {
 	if l.pub.dirty && !l.pub.busy() {
 		next := time.Until(l.publishAt())
 		if next <= 0 && l.settled() {
-			l.pub.start(l.content())
+			l.pub.start(l.content(), l.book.Progress.Seq)
 			next = never
 		}
 		wait = min(wait, next)
@@ -273,7 +273,7 @@ func (l *loop) finish() error {
 		l.pub.finished(<-l.pub.results)
 	}
 	if l.pub.dirty && l.settled() {
-		l.pub.start(l.content())
+		l.pub.start(l.content(), l.book.Progress.Seq)
 		l.pub.finished(<-l.pub.results)
 	}
 	return nil
@@ -305,14 +305,14 @@ type mark struct {
 	seq uint64
 }
 
-// purge lets the stream forget what was committed StreamKeep ago: a file restored from a backup can
-// go on from there. Ingest resumes from the last State frame, so that one stays.
+// purge lets the stream forget what was published StreamKeep ago: a generation that takes the place of a damaged file, or
+// a backup, can go on from there. Ingest resumes from the last State frame, so that one stays.
 func (s *session) purge(ctx context.Context) {
 	if time.Since(s.purged) < purgeEvery || s.lastState == 0 {
 		return
 	}
 	s.purged = time.Now()
-	s.marks = append(s.marks, mark{s.purged, min(s.book.Progress.Seq, s.lastState)})
+	s.marks = append(s.marks, mark{s.purged, min(s.pub.seq, s.lastState)})
 	for len(s.marks) > 1 && time.Since(s.marks[1].at) >= s.cfg.StreamKeep {
 		s.marks = s.marks[1:]
 	}

@@ -11,6 +11,7 @@ import (
 // Metrics are those of all replicas of a process, told apart by database.
 type Metrics struct {
 	frameBytes, rows, batches, blocks, mismatches *prometheus.CounterVec
+	recovered                                     *prometheus.CounterVec
 	batchSeconds, checkpointSeconds, publish      *prometheus.HistogramVec
 	batchRows                                     *prometheus.HistogramVec
 	lag, generation, seq, tableStale              *prometheus.GaugeVec
@@ -43,6 +44,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		batches:           counter("batches_committed_total", "Batches committed."),
 		blocks:            counter("blocks_published_total", "Blocks copied to generations."),
 		mismatches:        counter("rows_mismatched_total", "Rows to be changed that were missing or doubled."),
+		recovered:         counter("file_recovered_total", "Times a damaged file was replaced by the newest generation."),
 		batchSeconds:      histogram("batch_commit_seconds", "Time to apply and commit a batch.", seconds),
 		checkpointSeconds: histogram("checkpoint_seconds", "Time a checkpoint took.", seconds),
 		publish:           histogram("publish_seconds", "Time to copy and announce a generation, without its checkpoint.", seconds),

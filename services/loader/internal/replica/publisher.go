@@ -34,7 +34,9 @@ type publisher struct {
 	ended     time.Time
 	failing   bool
 	running   bool
-	results   chan result
+	// seq is the progress that the newest generation of this session holds, starting that of the one on its way.
+	seq, starting uint64
+	results       chan result
 	// checkpoint is closed when the running publication needs the file no more.
 	checkpoint chan struct{}
 }
@@ -77,9 +79,9 @@ func (p *publisher) waitCheckpoint() {
 	}
 }
 
-// start begins a publication of what is committed now.
-func (p *publisher) start(content publish.Content) {
-	p.dirty, p.running, p.began = false, true, time.Now()
+// start begins a publication of what is committed now, which is the stream up to seq.
+func (p *publisher) start(content publish.Content, seq uint64) {
+	p.dirty, p.running, p.began, p.starting = false, true, time.Now(), seq
 	checkpoint := make(chan struct{})
 	p.checkpoint = checkpoint
 	go func() {
@@ -105,7 +107,7 @@ func (p *publisher) finished(r result) {
 		p.unpublished(r.err)
 		return
 	}
-	p.ended = now
+	p.ended, p.seq = now, p.starting
 	took := now.Sub(p.began)
 	p.next = later(p.began.Add(p.cfg.PublishInterval), now.Add((share-1)*took))
 	p.refreshed = now

@@ -57,8 +57,8 @@ func New(cfg Config, b *bus.Bus, metrics *Metrics, log *slog.Logger) *Replica {
 }
 
 // Run works until ctx ends, then commits what is whole and returns nil. What
-// can heal, as a full disk or a lost NATS, shows in Status and is tried again. It
-// returns an error for what cannot: a file that another loader holds, that is damaged, or that is not this database's.
+// can heal, as a full disk or a lost NATS, shows in Status and is tried again, and a damaged file is replaced by the newest generation. It
+// returns an error for what cannot: a file that another loader holds, that is damaged and has no generation, or that is not this database's.
 func (r *Replica) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
@@ -73,6 +73,8 @@ func (r *Replica) Run(ctx context.Context) error {
 
 func (r *Replica) persist(ctx context.Context) error {
 	pause := firstPause
+	// A file that is damaged again soon after it was replaced is damaged by something that replacing does not mend.
+	var recovered time.Time
 	for {
 		began := time.Now()
 		err := r.attempt(ctx)
@@ -81,6 +83,15 @@ func (r *Replica) persist(ctx context.Context) error {
 		}
 		if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 			return nil
+		}
+		var damaged *live.DamagedError
+		if errors.As(err, &damaged) && time.Since(recovered) > lastPause {
+			recovered = time.Now()
+			cannot := r.recover(damaged)
+			if cannot == nil {
+				continue
+			}
+			err = fmt.Errorf("%w; no generation can take its place: %w", err, cannot)
 		}
 		if final(err) {
 			return fmt.Errorf("loading database %s: %w", r.cfg.Database, err)
@@ -128,7 +139,7 @@ func (r *Replica) attempt(ctx context.Context) error {
 	}
 	defer file.Close()
 	if err := r.work(ctx, file); !errors.Is(err, errWasteful) {
-		return err
+		return file.Damaged(err)
 	}
 	start := time.Now()
 	if err := file.Compact(); err != nil {
