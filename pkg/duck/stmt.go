@@ -24,8 +24,9 @@ const (
 
 // Stmt is a prepared statement of one Conn, and bound to it.
 type Stmt struct {
-	conn *Conn
-	stmt mapping.PreparedStatement
+	conn   *Conn
+	stmt   mapping.PreparedStatement
+	params int
 }
 
 // Prepare parses and binds exactly one statement and runs nothing.
@@ -48,6 +49,7 @@ func (c *Conn) Prepare(sql string) (*Stmt, error) {
 		mapping.DestroyPrepare(&s.stmt)
 		return nil, err
 	}
+	s.params = int(mapping.NParams(s.stmt))
 	return s, nil
 }
 
@@ -67,7 +69,7 @@ func (s *Stmt) Kind() StatementKind {
 }
 
 // Params is the number of parameters DuckDB found.
-func (s *Stmt) Params() int { return int(mapping.NParams(s.stmt)) }
+func (s *Stmt) Params() int { return s.params }
 
 // Query runs the statement and returns its whole result, held in memory by DuckDB outside its
 // memory limit. When ctx ends it is interrupted and the error is ctx's.
@@ -103,8 +105,8 @@ func (s *Stmt) run(ctx context.Context, args []any, execute func(mapping.Prepare
 }
 
 func (s *Stmt) bind(args []any) error {
-	if n := s.Params(); n != len(args) {
-		return &ParamsError{Want: n, Got: len(args)}
+	if s.params != len(args) {
+		return &ParamsError{Want: s.params, Got: len(args)}
 	}
 	for i, arg := range args {
 		v, err := newValue(arg)

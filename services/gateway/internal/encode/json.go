@@ -135,6 +135,9 @@ func UniqueNames(columns []duck.Column) []string {
 		names[i] = c.Name
 		taken[c.Name] = true
 	}
+	if len(taken) == len(columns) {
+		return names
+	}
 	seen := make(map[string]bool, len(columns))
 	next := make(map[string]int) // the first number to try for a name
 	for i, name := range names {

@@ -12,6 +12,9 @@ import (
 	"github.com/chittihq/duckling/services/gateway/internal/ws"
 )
 
+// Cores is how many cores the process may use, taken before anything changes how many of them Go sees.
+var Cores = runtime.GOMAXPROCS(0)
+
 // Config are the gateway's settings.
 type Config struct {
 	// DataDir is the volume that the loader publishes on. The gateway only reads it.
@@ -104,7 +107,7 @@ func (c *Config) Problems() []string {
 func (c *Config) limits() query.Limits {
 	concurrent := c.MaxConcurrent
 	if concurrent == 0 {
-		concurrent = max(8, 4*runtime.GOMAXPROCS(0))
+		concurrent = max(8, 4*Cores)
 	}
 	burst := c.QueryBurst
 	if burst == 0 {

@@ -50,6 +50,14 @@ type item struct {
 	Params query.Params `json:"params"`
 }
 
+// read takes what a client sent. A frame without an id leaves ID empty.
+func (f *frame) read(text []byte) error {
+	if f.plain(text) {
+		return nil
+	}
+	return json.Unmarshal(text, f)
+}
+
 // statements is how many the frame asks to have run or prepared.
 func (f *frame) statements() int {
 	switch f.Type {
@@ -78,7 +86,9 @@ func (id *requestID) UnmarshalJSON(data []byte) error {
 	if len(data) == 0 || data[0] != '"' {
 		return errID
 	}
-	if err := json.Unmarshal(data, &id.text); err != nil {
+	if inside, _, ok := plainString(data); ok {
+		id.text = string(inside)
+	} else if err := json.Unmarshal(data, &id.text); err != nil {
 		return err
 	}
 	if n := utf8.RuneCountInString(id.text); n == 0 || n > 128 || id.text == "welcome" || id.text == "parse-error" {

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"sync"
@@ -276,7 +275,7 @@ func (s *session) next() ([]byte, error) {
 func (s *session) handle(text []byte) *ending {
 	began := time.Now()
 	var f frame
-	if err := json.Unmarshal(text, &f); err != nil || f.ID.json == nil {
+	if err := f.read(text); err != nil || f.ID.json == nil {
 		s.malformed(text, err)
 		return nil
 	}
