@@ -5,7 +5,7 @@
 # it leaves a running `make up` alone.
 #
 #   check.sh stack    ../compose.yaml: one container a service
-#   check.sh guide    guide.compose.yaml: duckling-server
+#   check.sh guide    guide.compose.yaml: duckling-server and the guide's three services
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -13,8 +13,14 @@ cd "$(dirname "$0")/.."
 export DUCKLING_API_KEY=check-key DUCKLING_VERSION=check DUCKLING_LISTEN=127.0.0.1:0
 
 case ${1:-} in
-  stack) file=compose.yaml front=gateway own=(nats ingest loader gateway) ;;
-  guide) file=deploy/guide.compose.yaml front=duckling-server own=(duckling-server) ;;
+  stack) files=(compose.yaml) front=gateway own=(nats ingest loader gateway) ;;
+  guide)
+    files=(deploy/guide.compose.yaml deploy/guide.check.yaml)
+    front=duckling-server
+    own=(duckling-server api-service report-service dashboard-service redis)
+    # shellcheck source=deploy/check-guide.sh
+    source deploy/check-guide.sh
+    ;;
   *) sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "$0"; exit 2 ;;
 esac
 
@@ -25,7 +31,7 @@ die() {
   compose logs --tail 20 >&2 || true
   exit 1
 }
-compose() { docker compose --file "$file" --project-name duckling-check --progress quiet "$@"; }
+compose() { docker compose "${files[@]/#/--file=}" --project-name duckling-check --progress "${progress:-quiet}" "$@"; }
 sql() { compose exec -T -e MYSQL_PWD=root mysql mysql --host=127.0.0.1 --user=root myapp --execute "$1"; }
 clean_up() { compose down --volumes --remove-orphans --timeout 5 > /dev/null 2>&1 || say "compose down failed"; }
 now_ms() { date +%s%3N; }
@@ -50,7 +56,7 @@ await() {
 build() {
   local log
   log=$(mktemp)
-  docker compose --file "$file" --progress plain build > "$log" 2>&1 || { tail -30 "$log" >&2; die "the images could not be built; all of it is in $log"; }
+  progress=plain compose build > "$log" 2>&1 || { tail -30 "$log" >&2; die "the images could not be built; all of it is in $log"; }
   rm "$log"
 }
 
@@ -59,6 +65,7 @@ start() {
   compose up --detach mysql
   await 180 1 eval "sql 'SELECT 1' 2> /dev/null | tail -1"
   sql "CREATE TABLE parcel (id INT PRIMARY KEY, label VARCHAR(40)); INSERT INTO parcel VALUES (1, 'copied')"
+  if [ "$front" = duckling-server ]; then load_shop; fi
   compose up --detach --wait --wait-timeout 180 || die "not every service became healthy"
   address=$(compose port "$front" 3001)
   say "every service is healthy; $front answers on $address"
@@ -85,7 +92,7 @@ nobody_is_root() {
 }
 
 gateway_cannot_write() {
-  [ "$file" = compose.yaml ] || return 0
+  [ "$front" = gateway ] || return 0
   local answer
   [ "$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/app/data"}}{{.RW}}{{end}}{{end}}' "$(compose ps --quiet gateway)")" = false ] ||
     die "the gateway's data volume is mounted writable"
@@ -124,6 +131,7 @@ clean_up
 trap clean_up EXIT
 start
 rows_arrive
+if [ "$front" = duckling-server ]; then services_agree; fi
 nobody_is_root
 gateway_cannot_write
 stops_cleanly

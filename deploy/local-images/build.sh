@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Makes the base images that ../Dockerfile and ../../compose.yaml name, for a machine that
-# cannot pull any: Debian by debootstrap, Go from the host's or the toolchain module, NATS
-# from its Go module, and MySQL 9.7 under the name mysql:8.0. Needs root and a Docker
-# engine (engine.sh); Debian packages and Go modules come the way the host gets its own.
+# Makes the base images that ../Dockerfile, ../../examples/Dockerfile and the Compose files
+# name, for a machine that cannot pull any: Debian by debootstrap, Go from the host's or the
+# toolchain module, NATS from its Go module, Node from the host, Redis from Debian, and MySQL
+# 9.7 under the name mysql:8.0. Needs root and a Docker engine (engine.sh); Debian packages,
+# Go modules and npm packages come the way the host gets its own.
 #
 #   build.sh          makes what is missing
 #   build.sh --all    makes every image anew
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-dockerfile=$here/../Dockerfile
+dockerfiles=("$here/../Dockerfile" "$here/../../examples/Dockerfile")
 all=${1:-}
 # Legacy builder: the host's docker client may have no buildx, and nothing here needs it.
 export DOCKER_BUILDKIT=0
 
 say() { echo "local-images: $*" >&2; }
 die() { say "$*"; exit 1; }
-# The names come from the Dockerfile, so that a new pin there is a new image here.
-pinned() { sed -n "s/^ARG $1=//p" "$dockerfile"; }
+# The names come from the Dockerfiles, so that a new pin there is a new image here.
+pinned() { sed -n "s/^ARG $1=//p" "${dockerfiles[@]}"; }
 missing() { [ "$all" = --all ] || ! docker image inspect "$1" > /dev/null 2>&1; }
 
 # debian SUITE IMAGE
@@ -67,6 +68,26 @@ nats() {
   from nats "$image" --build-arg "GO_IMAGE=$(pinned GO_IMAGE)" --build-arg "VERSION=${image#*:}"
 }
 
+node() {
+  local image major
+  image=$(pinned NODE_IMAGE)
+  missing "$image" || return 0
+  major=${image#*:}
+  major=${major%%-*}
+  [[ $(command node --version) = v$major.* ]] || die "$image is made of the host's Node, which is $(command node --version)"
+  mkdir -p "$work/node"
+  cp "$(command node --print process.execPath)" "$work/node/node"
+  cp -rL "$(npm root --global)/npm" "$work/node/npm"
+  cp /etc/ssl/certs/ca-certificates.crt "$work/node/"
+  from node "$image" --build-arg "REGISTRY=$(npm config get registry)"
+}
+
+redis() {
+  missing redis:7-bookworm || return 0
+  mkdir -p "$work/redis"
+  from redis redis:7-bookworm
+}
+
 mysql() {
   missing mysql:8.0 || return 0
   debian sid debian:sid-slim
@@ -85,5 +106,7 @@ trap 'rm -rf "$work"' EXIT
 debian bookworm "$(pinned RUNTIME_IMAGE)"
 golang
 nats
+node
+redis
 mysql
-docker image ls --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}' | grep -E '^(debian|golang|nats|mysql):' | sort
+docker image ls --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}}' | grep -E '^(debian|golang|nats|node|redis|mysql):' | sort

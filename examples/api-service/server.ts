@@ -1,4 +1,5 @@
 // The guide's API service: its samples behind an Express application.
+import { setTimeout as pause } from 'node:timers/promises';
 import express from 'express';
 import analytics from '../generated/api-service/routes/analytics';
 import multiDatabaseRoutes from '../generated/api-service/routes/multi-db.fixed';
@@ -41,6 +42,8 @@ app.get('/customers/revenue', async (_req, res) => {
   res.json((await import('../generated/api-service/routes/top-customers.fixed')).users);
 });
 
+// Compose starts this beside Duckling, which may take longer than a connection's attempt; the pool has one for each.
+while (await duckdb.query('SELECT 1').then(() => false, () => true)) await pause(500);
 await pool.initialize();
 listen(app, 4000, () => {
   duckdb.close();

@@ -145,6 +145,11 @@ export class DucklingClient extends Emitter<DucklingClientEvents> {
     return PreparedStatement.create<T>(this.#session, sql, options);
   }
 
+  /** `query` by the name other database clients have for it. What runs often is better prepared. */
+  execute<T = QueryRow>(sql: string, params?: readonly unknown[], options?: RequestOptions): Promise<T[]> {
+    return this.query<T>(sql, params, options);
+  }
+
   /** Rows of a large result, `for await`, in memory that does not grow with it. */
   stream<T = QueryRow>(sql: string, params?: readonly unknown[], options?: StreamOptions): RowStream<T> {
     return new RowStream<T>(this.#session, sql, params, options);

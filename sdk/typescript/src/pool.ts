@@ -53,6 +53,10 @@ export class DucklingPool {
     return this.client().query<T>(sql, params, options);
   }
 
+  execute<T = QueryRow>(sql: string, params?: readonly unknown[], options?: RequestOptions): Promise<T[]> {
+    return this.query<T>(sql, params, options);
+  }
+
   queryBatch<T = QueryRow>(queries: readonly (string | BatchQueryRequest)[], options?: RequestOptions): Promise<T[][]> {
     return this.client().queryBatch<T>(queries, options);
   }

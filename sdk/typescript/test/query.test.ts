@@ -19,6 +19,15 @@ test('a query connects by itself, authenticates and gives its rows', async (t) =
   assert.equal(server.received[1]?.peer.database, 'default');
 });
 
+test('execute is query by another name', async (t) => {
+  const server = await startServer(t);
+  const client = startClient(t, server);
+  assert.deepEqual(await client.execute<{ n: number }>('SELECT ? AS n', [7]), await client.query<{ n: number }>('SELECT ? AS n', [7]));
+  const [executed, queried] = server.received.slice(1).map(({ frame: { id: _, ...rest } }) => rest);
+  assert.deepEqual(executed, queried);
+  assert.deepEqual([executed?.type, executed?.params], ['query', [7]]);
+});
+
 test('concurrent queries and connect() share one handshake', async (t) => {
   const server = await startServer(t);
   const client = startClient(t, server, { autoConnect: true });
