@@ -120,7 +120,7 @@ func check(ctx context.Context, env *daemon.Env, cfg source.Config) error {
 		return err
 	}
 	defer s.Close()
-	findings, err := preflight.Check(ctx, s)
+	findings, err := preflight.Check(ctx, s, cfg.ServerID, cfg.Follow)
 	if err != nil {
 		return err
 	}

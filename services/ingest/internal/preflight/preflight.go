@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
-	"github.com/chittihq/duckling/services/ingest/internal/catalog"
 	"github.com/chittihq/duckling/services/ingest/internal/server"
 )
 
@@ -60,13 +59,18 @@ func Require(ctx context.Context, s *server.Server) error {
 	return fmt.Errorf("the source is not set up for replication: %w", errors.Join(failed...))
 }
 
-// Check runs every check.
-func Check(ctx context.Context, s *server.Server) ([]Finding, error) {
+// Check runs every check, for a replica with an id and the tables that follow names; nil names all.
+func Check(ctx context.Context, s *server.Server, serverID uint32, follow func(table string) bool) ([]Finding, error) {
 	findings, err := settings(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	more, err := checkTables(ctx, s)
+	v := variables{ctx: ctx, s: s}
+	findings = append(findings, v.retention(), v.identity(serverID))
+	if v.err != nil {
+		return nil, v.err
+	}
+	more, err := checkTables(ctx, s, follow)
 	return append(findings, more...), err
 }
 
@@ -200,26 +204,4 @@ func granted(line, schema, scope string, names []string) bool {
 		}
 	}
 	return false
-}
-
-// checkTables looks for tables that cannot be followed, or only at a price.
-func checkTables(ctx context.Context, s *server.Server) ([]Finding, error) {
-	tables, err := catalog.Read(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	findings := []Finding{{Grade: Pass, Check: "tables", Detail: fmt.Sprintf("%d to follow", len(tables))}}
-	for name, t := range tables {
-		switch {
-		case t.Unsupported != nil:
-			findings = append(findings, Finding{Warn, "table " + name, t.Unsupported.Error() + "; the table is left out", ""})
-		case len(t.Key) == 0:
-			findings = append(findings, Finding{Warn, "table " + name, "it has no key: its copy starts over when it is cut, and every change carries whole rows",
-				"ALTER TABLE " + s.Name(name) + " ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY"})
-		case !t.Transactional:
-			findings = append(findings, Finding{Warn, "table " + name, "its engine has no transactions: it is locked against writers now and then while it is copied",
-				"ALTER TABLE " + s.Name(name) + " ENGINE=InnoDB"})
-		}
-	}
-	return findings, nil
 }
