@@ -19,13 +19,17 @@ var harmless = map[string]bool{
 }
 
 func (p *parser) alter() Statement {
-	for p.accept("ONLINE", "OFFLINE", "IGNORE") {
+	s := Statement{Kind: Alter}
+	for p.peek().is("ONLINE", "OFFLINE", "IGNORE") {
+		if p.next().is("IGNORE") {
+			s.Rewrites = "rows that did not fit were left out"
+		}
 	}
 	if !p.accept("TABLE") {
 		return Statement{}
 	}
 	p.ifExists()
-	s := Statement{Kind: Alter, Tables: []Name{p.name()}}
+	s.Tables = []Name{p.name()}
 	for _, clause := range split(p.tokens) {
 		c := &parser{tokens: clause, schema: p.schema}
 		for c.accept("WAIT", "NOWAIT") || c.peek().kind == number {
@@ -33,7 +37,11 @@ func (p *parser) alter() Statement {
 				c.next()
 			}
 		}
+		partitions := len(c.tokens) > 1 && c.tokens[1].is("PARTITION")
 		c.alterClause(&s)
+		if partitions { // one such clause is all there may be; what follows a comma are names of more partitions
+			break
+		}
 	}
 	return s
 }
@@ -95,12 +103,30 @@ func (p *parser) alterClause(s *Statement) {
 	case "MODIFY", "CHANGE":
 		rewrites("a column was changed")
 	case "CONVERT":
+		if p.peek().is("PARTITION", "TABLE") {
+			p.withTable(s)
+			rewrites("a partition became a table, or a table a partition")
+			return
+		}
 		rewrites("the character set was converted")
-	case "DISCARD", "IMPORT", "TRUNCATE", "EXCHANGE":
+	case "EXCHANGE":
+		p.withTable(s)
+		rewrites("a partition was exchanged with a table")
+	case "DISCARD", "IMPORT", "TRUNCATE":
 		rewrites(strings.ToLower(first.text) + " of rows")
 	default:
 		if !harmless[first.upper] {
 			rewrites("clause " + first.text + " is unknown")
+		}
+	}
+}
+
+// withTable adds the table that takes or gives a partition's rows.
+func (p *parser) withTable(s *Statement) {
+	for len(p.tokens) > 0 {
+		if p.next().is("TABLE") {
+			s.Tables = append(s.Tables, p.name())
+			return
 		}
 	}
 }

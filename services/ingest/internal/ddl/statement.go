@@ -16,7 +16,7 @@ const (
 	Alter
 	// DropSchema drops all tables of Schema.
 	DropSchema
-	// Write changes rows without logging them. Tables are those it may write, as far as they can be told.
+	// Write changes rows without logging them, in Tables, or in any table where there are none.
 	Write
 )
 
@@ -80,9 +80,9 @@ func Parse(sql, schema string) Statement {
 		return p.rename()
 	case "ALTER":
 		return p.alter()
-	case "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD":
+	case "DELETE":
 		return p.write()
-	case "WITH": // a common table expression in front of UPDATE or DELETE
+	case "INSERT", "REPLACE", "UPDATE", "LOAD", "WITH": // a common table expression in front of UPDATE or DELETE
 		return Statement{Kind: Write}
 	}
 	return Statement{}
@@ -213,21 +213,13 @@ func (p *parser) rename() Statement {
 	}
 }
 
-// write collects the names that may be tables a statement writes: the one after INTO or UPDATE or FROM. What
-// is more involved is left without names, which means any table.
+// write tells the table of a DELETE of all rows, which servers log for MEMORY tables that they have emptied. Whatever else is logged as
+// text may have written to any table: by a trigger, a function, a foreign key.
 func (p *parser) write() Statement {
 	s := Statement{Kind: Write}
-	for len(p.tokens) > 0 {
-		t := p.next()
-		if t.mark("(") || t.is("SELECT", "SET", "WHERE", "VALUES") {
-			break
-		}
-		if t.is("INTO", "FROM") {
-			if t.is("INTO") {
-				p.accept("TABLE")
-			}
-			s.Tables = append(s.Tables, p.name())
-			return s
+	if p.accept("FROM") {
+		if name := p.name(); len(p.tokens) == 0 {
+			s.Tables = []Name{name}
 		}
 	}
 	return s

@@ -70,8 +70,17 @@ func Check(ctx context.Context, s *server.Server, serverID uint32, follow func(t
 	if v.err != nil {
 		return nil, v.err
 	}
-	more, err := checkTables(ctx, s, follow)
-	return append(findings, more...), err
+	for _, look := range []func() ([]Finding, error){
+		func() ([]Finding, error) { return checkTables(ctx, s, follow) },
+		func() ([]Finding, error) { return cascades(ctx, s) },
+	} {
+		more, err := look()
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, more...)
+	}
+	return findings, nil
 }
 
 // settings are the checks without which nothing can be read.

@@ -12,11 +12,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chittihq/duckling/pkg/bus"
+	"github.com/chittihq/duckling/testkit/seed"
 )
 
 // The test binary is ingest itself when these are set, so that it can be killed.
@@ -148,12 +148,7 @@ func (w *workload) step() {
 // Killed at any moment and started again, ingest makes of random transactions what the source has.
 func TestKilledAtRandom(t *testing.T) {
 	flavors(t, func(t *testing.T, r *rig) {
-		seed := uint64(time.Now().UnixNano())
-		if text := os.Getenv("DUCKLING_TEST_SEED"); text != "" {
-			fmt.Sscan(text, &seed)
-		}
-		t.Logf("DUCKLING_TEST_SEED=%d", seed)
-		w := &workload{r: r, rand: rand.New(rand.NewPCG(seed, 0))}
+		w := &workload{r: r, rand: rand.New(rand.NewPCG(seed.For(t), 0))}
 		r.exec(workloadTables...)
 		w.fill(4000)
 		frames := func() (n int) { r.eventually("anything", func(m *model) bool { n = m.frames; return true }); return n }

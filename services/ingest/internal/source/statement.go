@@ -222,6 +222,8 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 		event, err = r.planCreate(ctx, name.Table, s.IfNotExists)
 	case s.Kind == ddl.Rename && !t.paused():
 		event, err = r.planRename(ctx, t, s.To[i])
+	case t == nil && here && s.Kind == ddl.Alter && i > 0 && r.follows(name.Table):
+		err = r.copies.queue(ctx, name.Table, s.Rewrites) // a partition became this table
 	case t == nil:
 	case t.paused() && (s.Kind == ddl.Drop || s.Kind == ddl.Alter || s.Kind == ddl.Rename):
 	case s.Kind == ddl.Drop && r.cfg.PauseDestructive:
