@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -87,8 +89,46 @@ func (g *gateway) start(ctx context.Context, setting string) error {
 	return nil
 }
 
-func (g *gateway) freeze() error { return g.process.Signal(syscall.SIGSTOP) }
-func (g *gateway) thaw() error   { return g.process.Signal(syscall.SIGCONT) }
+// freeze returns when the gateway has stopped, which it does some time after it was told to.
+func (g *gateway) freeze(ctx context.Context) error {
+	if err := g.process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		running, err := g.threadsRunning()
+		if err != nil || !running {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// threadsRunning tells whether a thread of the gateway has not stopped. Source: proc_pid_stat(5); the state follows the name in brackets.
+func (g *gateway) threadsRunning() (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", g.process.Pid()))
+	if err != nil {
+		return false, err
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // it has ended
+		}
+		if err != nil {
+			return false, err
+		}
+		if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (g *gateway) thaw() error { return g.process.Signal(syscall.SIGCONT) }
 
 // publish makes a generation and, when the gateway runs, waits until it is served.
 func (g *gateway) publish(ctx context.Context, sql string) error {

@@ -79,7 +79,7 @@ func control(g *gateway) http.Handler {
 	handle("/kill", func(context.Context, string) error { return g.process.Kill() })
 	handle("/stop", func(ctx context.Context, _ string) error { return g.process.Stop(ctx) })
 	handle("/start", g.start)
-	handle("/freeze", func(context.Context, string) error { return g.freeze() })
+	handle("/freeze", func(ctx context.Context, _ string) error { return g.freeze(ctx) })
 	handle("/thaw", func(context.Context, string) error { return g.thaw() })
 	handle("/publish", g.publish)
 	handle("/running", func(ctx context.Context, body string) error {
