@@ -101,6 +101,10 @@ func (s *Set) Create(ctx context.Context) (*Info, error) {
 		return nil, fmt.Errorf("backing up database %s: %w", s.database, err)
 	}
 	defer lease.Close()
+	// A store that refuses ends the connection amid a large object, and why is lost: it is asked for something small first.
+	if _, _, err := s.names(ctx); err != nil {
+		return nil, fmt.Errorf("backing up database %s: %w", s.database, err)
+	}
 	now := s.now().UTC().Truncate(time.Second)
 	info := &Info{
 		Format: Format, Database: s.database, Name: fmt.Sprintf("%s-%d", now.Format(stamp), m.Generation), CreatedAt: now, Generation: *m,

@@ -57,6 +57,8 @@ type reconciliation struct {
 	// write is called between all that is read of the source.
 	write  func()
 	copied map[string]bool
+	// differed is true once a comparison found something.
+	differed bool
 }
 
 // order sends the loader a request and decodes its answer.
@@ -81,6 +83,10 @@ func (r *reconciliation) run() map[string]*resync.Report {
 	order[map[string]bool](r.t, r.st, `{"op":"check"}`)
 	var v replica.Validation
 	await(r.t, "comparisons of all tables", func() bool {
+		// Where rows were left a comparison follows, whose report replaces this one's; it is not served before this one is seen.
+		for _, one := range order[replica.Validation](r.t, r.st, `{"op":"validate"}`).Results {
+			r.differed = r.differed || one.Report != nil && one.Report.Differing > 0
+		}
 		select {
 		case w := <-r.asked:
 			r.serve(w)
@@ -276,11 +282,8 @@ func TestComparisonUnderWritesMends(t *testing.T) {
 	)
 	defer run(t, data, r.st)()
 	r.write = func() { small(r.source) }
-	found := int64(0)
-	for _, report := range r.run() {
-		found += report.Differing
-	}
-	if found == 0 {
+	r.run()
+	if !r.differed {
 		t.Error("nothing was found")
 	}
 	r.write = func() {}
