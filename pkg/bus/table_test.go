@@ -53,7 +53,7 @@ func TestTableIsShared(t *testing.T) {
 			if got != want {
 				t.Fatalf("told %+v, want %+v", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(3 * time.Minute):
 			t.Fatalf("nothing was told, want %+v", want)
 		}
 	}

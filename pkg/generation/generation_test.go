@@ -229,7 +229,7 @@ func TestFollow(t *testing.T) {
 			if !strings.HasPrefix(got, want) {
 				t.Fatalf("got %q, wanted %q", got, want)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(3 * time.Minute):
 			t.Fatalf("waited for %q in vain", want)
 		}
 	}

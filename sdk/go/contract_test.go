@@ -330,6 +330,9 @@ func (want expected) check(got outcome) error {
 			code = "ABORTED"
 		}
 		if code != want.Error || !strings.Contains(fmt.Sprint(got.err), want.Text) {
+			if got.err == nil {
+				return fmt.Errorf("it succeeded, and was to fail by %q %q", want.Error, want.Text)
+			}
 			return fmt.Errorf("the outcome is %w (%s), not %q %q", got.err, code, want.Error, want.Text)
 		}
 		return nil

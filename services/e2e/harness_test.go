@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds every wait; only a failing test waits that long.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // flavors runs a test on both servers.
 func flavors(t *testing.T, test func(t *testing.T, flavor mysqltest.Flavor)) {

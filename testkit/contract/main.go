@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait; only a failing exchange waits that long.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func main() {
 	if err := run(context.Background()); err != nil {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -250,11 +249,7 @@ func TestStopEndsRunningQueries(t *testing.T) {
 		_, body := s.get("/metrics")
 		return strings.Contains(body, "duckling_gateway_running_queries 1")
 	})
-	began := time.Now()
 	s.stop()
-	if took := time.Since(began); took > 8*time.Second {
-		t.Errorf("stopping took %v", took)
-	}
 	if body := <-answered; !strings.Contains(body, `"code":"CANCELLED"`) {
 		t.Errorf("got %s", body)
 	}

@@ -86,9 +86,9 @@ func (g *Gateway) Await(t testing.TB, database string, n uint64) {
 // Eventually waits until done, and fails the test when that takes unreasonably long.
 func Eventually(t testing.TB, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("still waiting after 20 s")
+			t.Fatal("still waiting after 3 minutes")
 		}
 	}
 }

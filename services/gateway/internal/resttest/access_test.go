@@ -215,7 +215,7 @@ func TestWebSocketTakesTheSameKeys(t *testing.T) {
 	}
 	read := func(conn *websocket.Conn) string {
 		t.Helper()
-		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(3 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		_, text, err := conn.ReadMessage()

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds waits that end far sooner unless something is broken.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // servers are started once for all tests, which each have a database of their own.
 var servers struct {

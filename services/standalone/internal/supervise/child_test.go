@@ -33,7 +33,7 @@ func started(t *testing.T, file string) int {
 
 func await(t *testing.T, check func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !check() {
 		if time.Now().After(deadline) {
 			t.Fatal("waited too long")
