@@ -69,7 +69,9 @@ func (s *session) follow(ctx context.Context) error {
 		case q := <-s.resyncs:
 			s.request(ctx, q)
 		case o := <-s.orders:
-			s.sync.obey(ctx, o)
+			reply := s.sync.obey(ctx, o)
+			s.snapshot() // who was answered sees in the status what it led to
+			o.reply <- reply
 		case c := <-s.sync.compared:
 			s.sync.judge(ctx, c)
 			s.sync.next(ctx)

@@ -145,7 +145,7 @@ func (r *reconciler) next(ctx context.Context) {
 	switch {
 	case t == nil:
 		return
-	case t.Live == nil, t.Frozen, t.Copy != nil:
+	case t.Live == nil, t.Frozen, t.Copy != nil, t.Ask != "", r.toCopy[t.Source] != "":
 		r.again("it is being copied")
 		return
 	}

@@ -102,10 +102,9 @@ func (r *Replica) order(ctx context.Context, c command) ([]byte, error) {
 }
 
 // obey does what was asked for.
-func (r *reconciler) obey(ctx context.Context, o order) {
+func (r *reconciler) obey(ctx context.Context, o order) orderReply {
 	if o.Table != everything && r.book.Table(o.Table) == nil {
-		o.reply <- orderReply{err: &bus.ControlError{Code: "unknown-table", Message: "there is no table '" + o.Table + "'"}}
-		return
+		return orderReply{err: &bus.ControlError{Code: "unknown-table", Message: "there is no table '" + o.Table + "'"}}
 	}
 	switch o.Op {
 	case "check":
@@ -115,12 +114,12 @@ func (r *reconciler) obey(ctx context.Context, o order) {
 			}
 		}
 		r.next(ctx)
-		o.reply <- orderReply{data: []byte(`{"accepted":true}`)}
+		return orderReply{data: []byte(`{"accepted":true}`)}
 	case "cancel":
-		o.reply <- orderReply{data: r.stop(ctx, o.Table)}
+		return orderReply{data: r.stop(ctx, o.Table)}
 	default:
 		data, err := json.Marshal(r.validation())
-		o.reply <- orderReply{data: data, err: err}
+		return orderReply{data: data, err: err}
 	}
 }
 

@@ -102,6 +102,9 @@ func (s *session) snapshot() {
 	for _, t := range s.book.Tables() {
 		row := Table{Name: t.Source, Rows: t.Rows, Stale: staleness(t)}
 		if report, ok := s.sync.last[t.Source]; ok {
+			if row.Stale == "" { // the copy it needs is not in the book yet
+				row.Stale = s.sync.toCopy[t.Source]
+			}
 			row.Check = &TableCheck{At: report.At, Differing: report.Differing, Mending: report.Mending, Error: report.Error}
 		}
 		if c := t.Copy; c != nil {
