@@ -100,6 +100,9 @@ func frames() map[string]*cdcv1.Frame {
 	}}}
 	out["check-reload"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckRows{CheckRows: &cdcv1.CheckRows{CheckId: 11, Chunk: 2, Rows: copied.Message(), RowsSent: 1, RowsEstimated: 1}}}
 	out["check-end"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckEnd{CheckEnd: &cdcv1.CheckEnd{Table: def.GetTable(), CheckId: 11, Rows: 1, Reload: true, Void: "why"}}}
+	defaults := proto.CloneOf(def)
+	defaults.Columns[0].Default = proto.String("-5")
+	out["definition-defaults"] = &cdcv1.Frame{Body: &cdcv1.Frame_Definition{Definition: defaults}}
 	for kind, name := range cdcv1.TableEvent_Kind_name {
 		if kind == 0 {
 			continue

@@ -880,7 +880,10 @@ type Column struct {
 	Nullable   bool   `protobuf:"varint,6,opt,name=nullable,proto3" json:"nullable,omitempty"`
 	Comment    string `protobuf:"bytes,7,opt,name=comment,proto3" json:"comment,omitempty"`
 	// What rows written before the column existed hold: text that DuckDB casts to the column's type.
-	Initial       *string `protobuf:"bytes,8,opt,name=initial,proto3,oneof" json:"initial,omitempty"`
+	Initial *string `protobuf:"bytes,8,opt,name=initial,proto3,oneof" json:"initial,omitempty"`
+	// What the source writes where an INSERT names no value: text that DuckDB casts to the column's type. Absent where it is null, computed,
+	// or not known.
+	Default       *string `protobuf:"bytes,9,opt,name=default,proto3,oneof" json:"default,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -967,6 +970,13 @@ func (x *Column) GetComment() string {
 func (x *Column) GetInitial() string {
 	if x != nil && x.Initial != nil {
 		return *x.Initial
+	}
+	return ""
+}
+
+func (x *Column) GetDefault() string {
+	if x != nil && x.Default != nil {
+		return *x.Default
 	}
 	return ""
 }
@@ -1899,7 +1909,7 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\fColumnValues\x12\x14\n" +
 	"\x05nulls\x18\x01 \x01(\fR\x05nulls\x12\x16\n" +
 	"\x06values\x18\x02 \x01(\fR\x06values\x12\x18\n" +
-	"\alengths\x18\x03 \x03(\rR\alengths\"\xfd\x01\n" +
+	"\alengths\x18\x03 \x03(\rR\alengths\"\xa8\x02\n" +
 	"\x06Column\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x15.duckling.cdc.v1.TypeR\x04type\x12\x1c\n" +
@@ -1909,9 +1919,12 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"sourceType\x12\x1a\n" +
 	"\bnullable\x18\x06 \x01(\bR\bnullable\x12\x18\n" +
 	"\acomment\x18\a \x01(\tR\acomment\x12\x1d\n" +
-	"\ainitial\x18\b \x01(\tH\x00R\ainitial\x88\x01\x01B\n" +
+	"\ainitial\x18\b \x01(\tH\x00R\ainitial\x88\x01\x01\x12\x1d\n" +
+	"\adefault\x18\t \x01(\tH\x01R\adefault\x88\x01\x01B\n" +
 	"\n" +
-	"\b_initial\"\xa8\x01\n" +
+	"\b_initialB\n" +
+	"\n" +
+	"\b_default\"\xa8\x01\n" +
 	"\x0fTableDefinition\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12 \n" +
 	"\vfingerprint\x18\x02 \x01(\x04R\vfingerprint\x121\n" +

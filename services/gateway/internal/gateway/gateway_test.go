@@ -138,7 +138,7 @@ func TestREST(t *testing.T) {
 		{"POST", "/api/query", `{"sql":"SELECT 1","database":"other"}`, 404, `Database 'other' not found. Available databases: default`},
 		{"GET", "/api/tables?db=other", "", 404, `"code":"DATABASE_NOT_FOUND"`},
 		{"GET", "/api/tables", "", 200, `["Order","OrderItem","Product","User"]`},
-		{"GET", "/api/tables/Order/schema", "", 200, `{"columns":[{"column_name":"id","column_type":"INTEGER","null":"NO","key":null,"default_value":null,"extra":null},`},
+		{"GET", "/api/tables/Order/schema", "", 200, `{"columns":[{"column_name":"id","column_type":"INTEGER","null":"NO","key":null,"default_value":null,"extra":null,"comment":""},`},
 		{"GET", "/api/tables/Order/data?limit=2&offset=1", "", 200, `[{"id":2,"userId":15,"total":2.25,"status":"sent","createdAt":"2025-01-03 12:00:00"},{`},
 		{"GET", "/api/tables/order/count", "", 200, `{"count":1000}`},
 		{"GET", "/api/tables/Nope/count", "", 404, `table 'Nope' does not exist`},

@@ -41,7 +41,7 @@ func (s *Server) listTables(c *fiber.Ctx) error {
 
 func (s *Server) tableSchema(c *fiber.Ctx) error {
 	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
-		const sql = `SELECT column_name, data_type AS column_type, is_nullable AS "null", NULL AS key, column_default AS default_value, NULL AS extra
+		const sql = `SELECT column_name, data_type AS column_type, is_nullable AS "null", NULL AS key, column_default AS default_value, NULL AS extra, column_comment AS comment
 			FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position`
 		return s.sendTable(c, snapshot, `{"columns":`, sql, []any{table}, "}")
 	})

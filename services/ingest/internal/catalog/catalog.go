@@ -94,7 +94,7 @@ func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*T
 			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
 		}
 	}
-	r := reader{ctx: ctx, conn: conn, schema: s.Schema, names: names, tables: map[string]*Table{}}
+	r := reader{ctx: ctx, conn: conn, flavor: s.Flavor, schema: s.Schema, names: names, tables: map[string]*Table{}}
 	for _, step := range []func() error{r.readTables, r.readColumns, r.readKeys} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
@@ -108,6 +108,7 @@ func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*T
 type reader struct {
 	ctx    context.Context //nolint:containedctx // lives as long as one reading of the catalog
 	conn   *sql.Conn
+	flavor binlog.Flavor
 	schema string
 	names  []string
 	tables map[string]*Table
@@ -155,15 +156,16 @@ func (r *reader) readTables() error {
 func (r *reader) readColumns() error {
 	rows, err := r.query(`SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(NUMERIC_PRECISION, 0),
 		COALESCE(NUMERIC_SCALE, 0), COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), COALESCE(CHARACTER_SET_NAME, ''),
-		IS_NULLABLE, COLUMN_COMMENT FROM information_schema.COLUMNS`, " ORDER BY TABLE_NAME, ORDINAL_POSITION")
+		IS_NULLABLE, COLUMN_COMMENT, COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS`, " ORDER BY TABLE_NAME, ORDINAL_POSITION")
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var table, nullable string
+		var table, nullable, extra string
 		var s mysqltype.SchemaColumn
-		err := rows.Scan(&table, &s.Name, &s.DataType, &s.ColumnType, &s.Precision, &s.Scale, &s.Length, &s.Charset, &nullable, &s.Comment)
+		var value sql.NullString
+		err := rows.Scan(&table, &s.Name, &s.DataType, &s.ColumnType, &s.Precision, &s.Scale, &s.Length, &s.Charset, &nullable, &s.Comment, &value, &extra)
 		if err != nil {
 			return err
 		}
@@ -175,6 +177,9 @@ func (r *reader) readColumns() error {
 		column, err := mysqltype.Describe(s)
 		if err != nil && t.Unsupported == nil {
 			t.Unsupported = err
+		}
+		if value.Valid && !strings.Contains(extra, "DEFAULT_GENERATED") {
+			column.SetDefault(value.String, r.flavor == binlog.MariaDB)
 		}
 		t.Columns = append(t.Columns, column)
 	}

@@ -65,6 +65,8 @@ type Column struct {
 	Nullable   bool
 	// Initial is what rows from before the column was added hold; nil for null or when not known.
 	Initial *string
+	// Default is the column's default as text that DuckDB casts to its type; nil for null, for an expression, and where it is not known.
+	Default *string
 
 	kind  kind
 	width int // bytes of an integer, n of BINARY(n)
@@ -83,6 +85,7 @@ func (c *Column) Frame() *cdcv1.Column {
 		Nullable:   c.Nullable,
 		Comment:    c.Comment,
 		Initial:    c.Initial,
+		Default:    c.Default,
 	}
 	if c.kind == kindDecimal {
 		f.Precision, f.Scale = uint32(c.precision), uint32(c.scale)

@@ -87,7 +87,7 @@ func CheckKey(columns []Column, key []string) error {
 // hide makes a column's description that of the masked one.
 func (m *Mask) hide(f *cdcv1.Column) {
 	word, _, _ := strings.Cut(f.SourceType, "(")
-	f.Initial = nil
+	f.Initial, f.Default = nil, nil
 	if m.Action == MaskHash {
 		f.SourceType = word + ", hashed"
 		f.Type, f.Precision, f.Scale = cdcv1.Type_TYPE_TEXT, 0, 0

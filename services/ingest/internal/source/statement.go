@@ -330,8 +330,10 @@ func (r *run) planAlter(ctx context.Context, t *table, s ddl.Statement) (*cdcv1.
 	case known.Unsupported != nil:
 		return quarantine(known.Unsupported.Error())
 	case known.Definition().GetFingerprint() == t.fingerprint && len(s.Dropped) == 0:
-		t.learn(known)
-		return nil, nil
+		// Defaults and comments may have changed, which are not in the fingerprint.
+		def := known.Definition()
+		t.follow(known, def)
+		return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_ALTER, Table: t.name, Definition: def}, nil
 	case t.definition == nil:
 		return quarantine("it was altered while nobody followed it")
 	}

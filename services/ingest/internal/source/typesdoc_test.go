@@ -29,6 +29,8 @@ each other and with what the server prints, and fails when this page is not what
 - The SRID of a geometry is dropped; the rest is WKB.
 - MariaDB's COMPRESSED columns and system-versioned tables are left out, with a reason.
 - A column masked with hash is TEXT, with redact it is null, with drop it is not there.
+- A column's default is kept where it is a constant. Expressions and CURRENT_TIMESTAMP are not carried, nor are defaults of TIMESTAMP
+  columns (they depend on the time zone of the session that declared them), of MariaDB's UUID, INET4 and INET6, and of masked columns.
 `
 )
 

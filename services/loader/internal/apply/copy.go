@@ -48,21 +48,37 @@ func (a *Applier) copyBegin(m *cdcv1.CopyBegin) error {
 		}
 		a.changed = true
 	}
-	if err := a.conn.Exec(schema.CreateTable("CREATE OR REPLACE TABLE", a.main+t.Copy.Shadow(), "", def)); err != nil {
+	if err := a.redescribe(t, def); err != nil {
+		return err
+	}
+	if err := a.execAll(schema.CreateDescribed("CREATE OR REPLACE TABLE", a.main+t.Copy.Shadow(), def)); err != nil {
 		return fmt.Errorf("creating table for a copy: %w", err)
 	}
 	if err := a.conn.Exec(schema.CreateTable("CREATE OR REPLACE TABLE", a.main+t.Copy.Delta(), schema.ChangeColumns, def)); err != nil {
 		return fmt.Errorf("creating table for changes during a copy: %w", err)
 	}
-	for _, sql := range schema.Comments(a.main+t.Copy.Shadow(), def) {
-		if err := a.conn.Exec(sql); err != nil {
-			return fmt.Errorf("storing comments: %w", err)
-		}
-	}
 	if err := a.book.SaveTable(t); err != nil {
 		return err
 	}
 	return a.book.SaveCopy(t)
+}
+
+// redescribe gives the table that readers see the defaults and comments of a newer definition of the same rows, so that the one that
+// the book has of them is its own.
+func (a *Applier) redescribe(t *schema.Table, def *cdcv1.TableDefinition) error {
+	if t.Live == nil || t.Live.GetFingerprint() != def.GetFingerprint() {
+		return nil
+	}
+	statements, err := schema.Alter(a.live(t), t.Live, def)
+	if err != nil {
+		return err
+	}
+	if err := a.execAll(statements); err != nil {
+		return fmt.Errorf("following a change of defaults or comments: %w", err)
+	}
+	t.Live = def
+	a.changed = a.changed || len(statements) > 0
+	return nil
 }
 
 // copyRows appends a piece of a copy to its shadow, in the transaction that the

@@ -93,6 +93,15 @@ func (a *Applier) event(e *cdcv1.TableEvent) error {
 
 func (a *Applier) live(t *schema.Table) string { return a.main + duck.Identifier(t.Name) }
 
+func (a *Applier) execAll(statements []string) error {
+	for _, sql := range statements {
+		if err := a.conn.Exec(sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (a *Applier) create(e *cdcv1.TableEvent) error {
 	def := e.GetDefinition()
 	if err := frame.CheckDefinition(def); err != nil {
@@ -108,13 +117,8 @@ func (a *Applier) create(e *cdcv1.TableEvent) error {
 	if err := a.book.AddDefinition(def); err != nil {
 		return err
 	}
-	if err := a.conn.Exec(schema.CreateTable("CREATE TABLE", a.live(t), "", def)); err != nil {
+	if err := a.execAll(schema.CreateDescribed("CREATE TABLE", a.live(t), def)); err != nil {
 		return fmt.Errorf("creating table: %w", err)
-	}
-	for _, sql := range schema.Comments(a.live(t), def) {
-		if err := a.conn.Exec(sql); err != nil {
-			return fmt.Errorf("storing comments: %w", err)
-		}
 	}
 	t.Live = def
 	return a.book.SaveTable(t)
@@ -144,10 +148,8 @@ func (a *Applier) alter(t *schema.Table, e *cdcv1.TableEvent) error {
 	if errors.As(err, &needed) {
 		return a.refuse(t.Source, needed)
 	}
-	for _, sql := range statements {
-		if err := a.conn.Exec(sql); err != nil {
-			return &TableError{Table: t.Source, Err: fmt.Errorf("following a change of columns: %w", err)}
-		}
+	if err := a.execAll(statements); err != nil {
+		return &TableError{Table: t.Source, Err: fmt.Errorf("following a change of columns: %w", err)}
 	}
 	if err := a.book.AddDefinition(def); err != nil {
 		return err

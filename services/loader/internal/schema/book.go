@@ -349,14 +349,20 @@ func (b *Book) SaveCopy(t *Table) error {
 		t.Source, c.ID, c.Definition.GetFingerprint(), c.Received, c.Rows, c.Sent, c.Estimated, c.Cut, c.Emptied)
 }
 
-// AddDefinition stores a definition that passed frame.CheckDefinition, unless it is known.
+// AddDefinition stores a definition that passed frame.CheckDefinition, in place of one with other defaults and comments.
 func (b *Book) AddDefinition(def *cdcv1.TableDefinition) error {
-	if b.definitions[def.GetFingerprint()] != nil {
+	known := b.definitions[def.GetFingerprint()]
+	if proto.Equal(known, def) {
 		return nil
 	}
 	data, err := proto.Marshal(def)
 	if err != nil {
 		return fmt.Errorf("encoding definition: %w", err)
+	}
+	if known != nil {
+		if err := b.conn.Exec(fmt.Sprintf("DELETE FROM _duckling.definitions WHERE fingerprint = %d", def.GetFingerprint())); err != nil {
+			return err
+		}
 	}
 	if err := b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.definitions VALUES (?, ?, ?)", def.GetFingerprint(), def.GetTable(), data); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/pkg/duck"
@@ -62,16 +64,13 @@ func CreateTable(create, name string, extra string, def *cdcv1.TableDefinition) 
 	return fmt.Sprintf("%s %s (%s%s)", create, name, extra, strings.Join(columns, ", "))
 }
 
-// Comments are the statements that give a table the comments of its source.
-func Comments(name string, def *cdcv1.TableDefinition) []string {
-	var out []string
-	if def.GetComment() != "" {
-		out = append(out, fmt.Sprintf("COMMENT ON TABLE %s IS %s", name, duck.Literal(def.GetComment())))
+// CreateDescribed are the statements that make an empty table for rows of def as readers are to see it, with the defaults and
+// comments of its source.
+func CreateDescribed(create, name string, def *cdcv1.TableDefinition) []string {
+	plain := proto.CloneOf(def)
+	plain.Comment = ""
+	for _, c := range plain.GetColumns() {
+		c.Comment, c.Default = "", nil
 	}
-	for _, c := range def.GetColumns() {
-		if c.GetComment() != "" {
-			out = append(out, fmt.Sprintf("COMMENT ON COLUMN %s.%s IS %s", name, duck.Identifier(c.GetName()), duck.Literal(c.GetComment())))
-		}
-	}
-	return out
+	return append([]string{CreateTable(create, name, "", def)}, describe(name, plain, def)...)
 }
