@@ -196,7 +196,14 @@ func TestRecreatedStream(t *testing.T) {
 	if err := b.js.DeleteStream(t.Context(), "CDC_shop"); err != nil {
 		t.Fatal(err)
 	}
-	ensure(t, b, StreamOptions{})
+	// The server refuses the name as long as it removes the files of what had it.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for err := errors.New("not yet"); err != nil; {
+		if err = b.EnsureStream(ctx, "shop", StreamOptions{}); ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
 	publishAll(t, b, numbers(1, 11)...)
 	_, _, err := c.Next(t.Context(), -1)
 	var regressed *RegressedError
