@@ -178,6 +178,62 @@ func (Type) EnumDescriptor() ([]byte, []int) {
 	return file_cdc_v1_frame_proto_rawDescGZIP(), []int{1}
 }
 
+// ZeroDates says what becomes of zero and partial dates and of days that a month does not have.
+type ZeroDates int32
+
+const (
+	// As NULL; written by releases that knew nothing else.
+	ZeroDates_ZERO_DATES_UNSPECIFIED ZeroDates = 0
+	ZeroDates_ZERO_DATES_NULL        ZeroDates = 1
+	// DATE, DATETIME and TIMESTAMP columns are TEXT.
+	ZeroDates_ZERO_DATES_TEXT ZeroDates = 2
+	// A table that holds one is not followed.
+	ZeroDates_ZERO_DATES_REFUSE ZeroDates = 3
+)
+
+// Enum value maps for ZeroDates.
+var (
+	ZeroDates_name = map[int32]string{
+		0: "ZERO_DATES_UNSPECIFIED",
+		1: "ZERO_DATES_NULL",
+		2: "ZERO_DATES_TEXT",
+		3: "ZERO_DATES_REFUSE",
+	}
+	ZeroDates_value = map[string]int32{
+		"ZERO_DATES_UNSPECIFIED": 0,
+		"ZERO_DATES_NULL":        1,
+		"ZERO_DATES_TEXT":        2,
+		"ZERO_DATES_REFUSE":      3,
+	}
+)
+
+func (x ZeroDates) Enum() *ZeroDates {
+	p := new(ZeroDates)
+	*p = x
+	return p
+}
+
+func (x ZeroDates) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ZeroDates) Descriptor() protoreflect.EnumDescriptor {
+	return file_cdc_v1_frame_proto_enumTypes[2].Descriptor()
+}
+
+func (ZeroDates) Type() protoreflect.EnumType {
+	return &file_cdc_v1_frame_proto_enumTypes[2]
+}
+
+func (x ZeroDates) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ZeroDates.Descriptor instead.
+func (ZeroDates) EnumDescriptor() ([]byte, []int) {
+	return file_cdc_v1_frame_proto_rawDescGZIP(), []int{2}
+}
+
 type TableEvent_Kind int32
 
 const (
@@ -228,11 +284,11 @@ func (x TableEvent_Kind) String() string {
 }
 
 func (TableEvent_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_cdc_v1_frame_proto_enumTypes[2].Descriptor()
+	return file_cdc_v1_frame_proto_enumTypes[3].Descriptor()
 }
 
 func (TableEvent_Kind) Type() protoreflect.EnumType {
-	return &file_cdc_v1_frame_proto_enumTypes[2]
+	return &file_cdc_v1_frame_proto_enumTypes[3]
 }
 
 func (x TableEvent_Kind) Number() protoreflect.EnumNumber {
@@ -283,11 +339,11 @@ func (x TableState_Phase) String() string {
 }
 
 func (TableState_Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_cdc_v1_frame_proto_enumTypes[3].Descriptor()
+	return file_cdc_v1_frame_proto_enumTypes[4].Descriptor()
 }
 
 func (TableState_Phase) Type() protoreflect.EnumType {
-	return &file_cdc_v1_frame_proto_enumTypes[3]
+	return &file_cdc_v1_frame_proto_enumTypes[4]
 }
 
 func (x TableState_Phase) Number() protoreflect.EnumNumber {
@@ -1437,7 +1493,9 @@ type State struct {
 	NextCopyId uint64        `protobuf:"varint,3,opt,name=next_copy_id,json=nextCopyId,proto3" json:"next_copy_id,omitempty"`
 	// Time at the source when this was written, microseconds since 1970 UTC; with an unchanged position it says
 	// that nothing was committed until then.
-	SourceTimeUs  int64 `protobuf:"varint,4,opt,name=source_time_us,json=sourceTimeUs,proto3" json:"source_time_us,omitempty"`
+	SourceTimeUs int64 `protobuf:"varint,4,opt,name=source_time_us,json=sourceTimeUs,proto3" json:"source_time_us,omitempty"`
+	// What becomes of dates that no calendar has, in every table that is streaming or being copied.
+	ZeroDates     ZeroDates `protobuf:"varint,5,opt,name=zero_dates,json=zeroDates,proto3,enum=duckling.cdc.v1.ZeroDates" json:"zero_dates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1498,6 +1556,13 @@ func (x *State) GetSourceTimeUs() int64 {
 		return x.SourceTimeUs
 	}
 	return 0
+}
+
+func (x *State) GetZeroDates() ZeroDates {
+	if x != nil {
+		return x.ZeroDates
+	}
+	return ZeroDates_ZERO_DATES_UNSPECIFIED
 }
 
 type TableState struct {
@@ -1970,13 +2035,15 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\aCopyEnd\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x17\n" +
 	"\acopy_id\x18\x02 \x01(\x04R\x06copyId\x12\x12\n" +
-	"\x04rows\x18\x03 \x01(\x04R\x04rows\"\x9e\x01\n" +
+	"\x04rows\x18\x03 \x01(\x04R\x04rows\"\xd9\x01\n" +
 	"\x05State\x12\x18\n" +
 	"\arestart\x18\x01 \x01(\bR\arestart\x123\n" +
 	"\x06tables\x18\x02 \x03(\v2\x1b.duckling.cdc.v1.TableStateR\x06tables\x12 \n" +
 	"\fnext_copy_id\x18\x03 \x01(\x04R\n" +
 	"nextCopyId\x12$\n" +
-	"\x0esource_time_us\x18\x04 \x01(\x03R\fsourceTimeUs\"\xd2\x02\n" +
+	"\x0esource_time_us\x18\x04 \x01(\x03R\fsourceTimeUs\x129\n" +
+	"\n" +
+	"zero_dates\x18\x05 \x01(\x0e2\x1a.duckling.cdc.v1.ZeroDatesR\tzeroDates\"\xd2\x02\n" +
 	"\n" +
 	"TableState\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x127\n" +
@@ -2046,7 +2113,12 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\tTYPE_JSON\x10\x0e\x12\r\n" +
 	"\tTYPE_DATE\x10\x0f\x12\x12\n" +
 	"\x0eTYPE_TIMESTAMP\x10\x10\x12\r\n" +
-	"\tTYPE_TIME\x10\x11B3Z1github.com/chittihq/duckling/schemas/cdc/v1;cdcv1b\x06proto3"
+	"\tTYPE_TIME\x10\x11*h\n" +
+	"\tZeroDates\x12\x1a\n" +
+	"\x16ZERO_DATES_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fZERO_DATES_NULL\x10\x01\x12\x13\n" +
+	"\x0fZERO_DATES_TEXT\x10\x02\x12\x15\n" +
+	"\x11ZERO_DATES_REFUSE\x10\x03B3Z1github.com/chittihq/duckling/schemas/cdc/v1;cdcv1b\x06proto3"
 
 var (
 	file_cdc_v1_frame_proto_rawDescOnce sync.Once
@@ -2060,60 +2132,62 @@ func file_cdc_v1_frame_proto_rawDescGZIP() []byte {
 	return file_cdc_v1_frame_proto_rawDescData
 }
 
-var file_cdc_v1_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_cdc_v1_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_cdc_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_cdc_v1_frame_proto_goTypes = []any{
 	(Operation)(0),          // 0: duckling.cdc.v1.Operation
 	(Type)(0),               // 1: duckling.cdc.v1.Type
-	(TableEvent_Kind)(0),    // 2: duckling.cdc.v1.TableEvent.Kind
-	(TableState_Phase)(0),   // 3: duckling.cdc.v1.TableState.Phase
-	(*Frame)(nil),           // 4: duckling.cdc.v1.Frame
-	(*Position)(nil),        // 5: duckling.cdc.v1.Position
-	(*Changes)(nil),         // 6: duckling.cdc.v1.Changes
-	(*TableRows)(nil),       // 7: duckling.cdc.v1.TableRows
-	(*ColumnValues)(nil),    // 8: duckling.cdc.v1.ColumnValues
-	(*Column)(nil),          // 9: duckling.cdc.v1.Column
-	(*TableDefinition)(nil), // 10: duckling.cdc.v1.TableDefinition
-	(*TableEvent)(nil),      // 11: duckling.cdc.v1.TableEvent
-	(*CopyBegin)(nil),       // 12: duckling.cdc.v1.CopyBegin
-	(*CopyRows)(nil),        // 13: duckling.cdc.v1.CopyRows
-	(*CopyCut)(nil),         // 14: duckling.cdc.v1.CopyCut
-	(*CopyEnd)(nil),         // 15: duckling.cdc.v1.CopyEnd
-	(*State)(nil),           // 16: duckling.cdc.v1.State
-	(*TableState)(nil),      // 17: duckling.cdc.v1.TableState
-	(*CheckBegin)(nil),      // 18: duckling.cdc.v1.CheckBegin
-	(*CheckRows)(nil),       // 19: duckling.cdc.v1.CheckRows
-	(*CheckEnd)(nil),        // 20: duckling.cdc.v1.CheckEnd
+	(ZeroDates)(0),          // 2: duckling.cdc.v1.ZeroDates
+	(TableEvent_Kind)(0),    // 3: duckling.cdc.v1.TableEvent.Kind
+	(TableState_Phase)(0),   // 4: duckling.cdc.v1.TableState.Phase
+	(*Frame)(nil),           // 5: duckling.cdc.v1.Frame
+	(*Position)(nil),        // 6: duckling.cdc.v1.Position
+	(*Changes)(nil),         // 7: duckling.cdc.v1.Changes
+	(*TableRows)(nil),       // 8: duckling.cdc.v1.TableRows
+	(*ColumnValues)(nil),    // 9: duckling.cdc.v1.ColumnValues
+	(*Column)(nil),          // 10: duckling.cdc.v1.Column
+	(*TableDefinition)(nil), // 11: duckling.cdc.v1.TableDefinition
+	(*TableEvent)(nil),      // 12: duckling.cdc.v1.TableEvent
+	(*CopyBegin)(nil),       // 13: duckling.cdc.v1.CopyBegin
+	(*CopyRows)(nil),        // 14: duckling.cdc.v1.CopyRows
+	(*CopyCut)(nil),         // 15: duckling.cdc.v1.CopyCut
+	(*CopyEnd)(nil),         // 16: duckling.cdc.v1.CopyEnd
+	(*State)(nil),           // 17: duckling.cdc.v1.State
+	(*TableState)(nil),      // 18: duckling.cdc.v1.TableState
+	(*CheckBegin)(nil),      // 19: duckling.cdc.v1.CheckBegin
+	(*CheckRows)(nil),       // 20: duckling.cdc.v1.CheckRows
+	(*CheckEnd)(nil),        // 21: duckling.cdc.v1.CheckEnd
 }
 var file_cdc_v1_frame_proto_depIdxs = []int32{
-	5,  // 0: duckling.cdc.v1.Frame.position:type_name -> duckling.cdc.v1.Position
-	6,  // 1: duckling.cdc.v1.Frame.changes:type_name -> duckling.cdc.v1.Changes
-	10, // 2: duckling.cdc.v1.Frame.definition:type_name -> duckling.cdc.v1.TableDefinition
-	11, // 3: duckling.cdc.v1.Frame.table_event:type_name -> duckling.cdc.v1.TableEvent
-	12, // 4: duckling.cdc.v1.Frame.copy_begin:type_name -> duckling.cdc.v1.CopyBegin
-	13, // 5: duckling.cdc.v1.Frame.copy_rows:type_name -> duckling.cdc.v1.CopyRows
-	14, // 6: duckling.cdc.v1.Frame.copy_cut:type_name -> duckling.cdc.v1.CopyCut
-	15, // 7: duckling.cdc.v1.Frame.copy_end:type_name -> duckling.cdc.v1.CopyEnd
-	16, // 8: duckling.cdc.v1.Frame.state:type_name -> duckling.cdc.v1.State
-	18, // 9: duckling.cdc.v1.Frame.check_begin:type_name -> duckling.cdc.v1.CheckBegin
-	19, // 10: duckling.cdc.v1.Frame.check_rows:type_name -> duckling.cdc.v1.CheckRows
-	20, // 11: duckling.cdc.v1.Frame.check_end:type_name -> duckling.cdc.v1.CheckEnd
-	7,  // 12: duckling.cdc.v1.Changes.tables:type_name -> duckling.cdc.v1.TableRows
-	8,  // 13: duckling.cdc.v1.TableRows.columns:type_name -> duckling.cdc.v1.ColumnValues
+	6,  // 0: duckling.cdc.v1.Frame.position:type_name -> duckling.cdc.v1.Position
+	7,  // 1: duckling.cdc.v1.Frame.changes:type_name -> duckling.cdc.v1.Changes
+	11, // 2: duckling.cdc.v1.Frame.definition:type_name -> duckling.cdc.v1.TableDefinition
+	12, // 3: duckling.cdc.v1.Frame.table_event:type_name -> duckling.cdc.v1.TableEvent
+	13, // 4: duckling.cdc.v1.Frame.copy_begin:type_name -> duckling.cdc.v1.CopyBegin
+	14, // 5: duckling.cdc.v1.Frame.copy_rows:type_name -> duckling.cdc.v1.CopyRows
+	15, // 6: duckling.cdc.v1.Frame.copy_cut:type_name -> duckling.cdc.v1.CopyCut
+	16, // 7: duckling.cdc.v1.Frame.copy_end:type_name -> duckling.cdc.v1.CopyEnd
+	17, // 8: duckling.cdc.v1.Frame.state:type_name -> duckling.cdc.v1.State
+	19, // 9: duckling.cdc.v1.Frame.check_begin:type_name -> duckling.cdc.v1.CheckBegin
+	20, // 10: duckling.cdc.v1.Frame.check_rows:type_name -> duckling.cdc.v1.CheckRows
+	21, // 11: duckling.cdc.v1.Frame.check_end:type_name -> duckling.cdc.v1.CheckEnd
+	8,  // 12: duckling.cdc.v1.Changes.tables:type_name -> duckling.cdc.v1.TableRows
+	9,  // 13: duckling.cdc.v1.TableRows.columns:type_name -> duckling.cdc.v1.ColumnValues
 	1,  // 14: duckling.cdc.v1.Column.type:type_name -> duckling.cdc.v1.Type
-	9,  // 15: duckling.cdc.v1.TableDefinition.columns:type_name -> duckling.cdc.v1.Column
-	2,  // 16: duckling.cdc.v1.TableEvent.kind:type_name -> duckling.cdc.v1.TableEvent.Kind
-	10, // 17: duckling.cdc.v1.TableEvent.definition:type_name -> duckling.cdc.v1.TableDefinition
-	10, // 18: duckling.cdc.v1.CopyBegin.definition:type_name -> duckling.cdc.v1.TableDefinition
-	7,  // 19: duckling.cdc.v1.CopyRows.rows:type_name -> duckling.cdc.v1.TableRows
-	17, // 20: duckling.cdc.v1.State.tables:type_name -> duckling.cdc.v1.TableState
-	3,  // 21: duckling.cdc.v1.TableState.phase:type_name -> duckling.cdc.v1.TableState.Phase
-	7,  // 22: duckling.cdc.v1.CheckRows.rows:type_name -> duckling.cdc.v1.TableRows
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	10, // 15: duckling.cdc.v1.TableDefinition.columns:type_name -> duckling.cdc.v1.Column
+	3,  // 16: duckling.cdc.v1.TableEvent.kind:type_name -> duckling.cdc.v1.TableEvent.Kind
+	11, // 17: duckling.cdc.v1.TableEvent.definition:type_name -> duckling.cdc.v1.TableDefinition
+	11, // 18: duckling.cdc.v1.CopyBegin.definition:type_name -> duckling.cdc.v1.TableDefinition
+	8,  // 19: duckling.cdc.v1.CopyRows.rows:type_name -> duckling.cdc.v1.TableRows
+	18, // 20: duckling.cdc.v1.State.tables:type_name -> duckling.cdc.v1.TableState
+	2,  // 21: duckling.cdc.v1.State.zero_dates:type_name -> duckling.cdc.v1.ZeroDates
+	4,  // 22: duckling.cdc.v1.TableState.phase:type_name -> duckling.cdc.v1.TableState.Phase
+	8,  // 23: duckling.cdc.v1.CheckRows.rows:type_name -> duckling.cdc.v1.TableRows
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_cdc_v1_frame_proto_init() }
@@ -2140,7 +2214,7 @@ func file_cdc_v1_frame_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cdc_v1_frame_proto_rawDesc), len(file_cdc_v1_frame_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -56,27 +56,21 @@ func Define(table string, columns []mysqltype.Column, key []string, comment stri
 	return def
 }
 
-// Mask hides the values of columns. A table that cannot be followed under its masks becomes unsupported.
-func (t *Table) Mask(masks mysqltype.Masks) {
+// Apply makes columns what the rules say. A table that cannot be followed under them becomes unsupported.
+func (t *Table) Apply(rules mysqltype.Rules) {
 	if t.Unsupported != nil {
 		return
 	}
-	kept := t.Columns[:0]
-	for _, c := range t.Columns {
-		mask := masks.Of(t.Name, c.Name)
-		if mask != nil && mask.Action == mysqltype.MaskDrop {
-			continue
-		}
-		if err := c.SetMask(mask); err != nil {
-			t.Unsupported = err
-			return
-		}
-		kept = append(kept, c)
-	}
-	t.Columns = kept
-	if err := mysqltype.CheckKey(t.Columns, t.Key); err != nil {
+	if columns, err := rules.Apply(t.Name, t.Columns, t.Key); err != nil {
 		t.Unsupported = err
+	} else {
+		t.Columns = columns
 	}
+}
+
+// Dated says that the table has dates of which there may be some that no calendar has.
+func (t *Table) Dated() bool {
+	return slices.ContainsFunc(t.Columns, func(c mysqltype.Column) bool { return c.Dated() })
 }
 
 // Read returns the base tables of the server's database by name. With names it reads only those; a

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/pkg/config"
 	"github.com/chittihq/duckling/pkg/daemon"
@@ -30,10 +32,16 @@ type Config struct {
 	// Destructive says what to do when a table is dropped, or changed so that values may be lost: follow, or pause
 	// the table until a copy of it is asked for.
 	Destructive string `env:"DDL_DESTRUCTIVE" envDefault:"follow"`
+	// ZeroDates says what becomes of dates that no calendar has.
+	ZeroDates string `env:"ZERO_DATES" envDefault:"null"`
 	// ResyncRate is how many rows a second are read of a source at most, for checks and scheduled rebuilds; 0 means as many as can be.
 	ResyncRate int `env:"RESYNC_MAX_ROWS_PER_SECOND" envDefault:"200000"`
 	// CopyRate is how many rows a second a copy reads of a source at most; 0 means as many as can be.
 	CopyRate int `env:"COPY_MAX_ROWS_PER_SECOND"`
+}
+
+var zeroDates = map[string]cdcv1.ZeroDates{
+	"null": cdcv1.ZeroDates_ZERO_DATES_NULL, "text": cdcv1.ZeroDates_ZERO_DATES_TEXT, "refuse": cdcv1.ZeroDates_ZERO_DATES_REFUSE,
 }
 
 // Problems implements config.Checker.
@@ -41,6 +49,9 @@ func (c *Config) Problems() []string {
 	problems := c.Sources.Problems()
 	if c.Destructive != "follow" && c.Destructive != "pause" {
 		problems = append(problems, "DDL_DESTRUCTIVE must be follow or pause")
+	}
+	if _, ok := zeroDates[c.ZeroDates]; !ok {
+		problems = append(problems, "ZERO_DATES must be null, text or refuse")
 	}
 	if c.ResyncRate < 0 {
 		problems = append(problems, "RESYNC_MAX_ROWS_PER_SECOND must not be negative")
@@ -164,7 +175,7 @@ func (c *Config) configs() ([]source.Config, error) {
 			},
 			ServerID: id,
 			Follow:   func(table string) bool { return follows(d, table) },
-			Masks:    masks(d),
+			Rules:    mysqltype.Rules{Masks: masks(d), Dates: zeroDates[c.ZeroDates]},
 
 			PauseDestructive: c.Destructive == "pause",
 			ResyncRate:       c.ResyncRate,

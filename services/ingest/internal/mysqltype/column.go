@@ -8,7 +8,8 @@
 //   - TINYINT(1) is a number. YEAR is a number, 0 for '0000'. BIT(n) is an unsigned number.
 //   - DECIMAL beyond 38 digits, which DuckDB cannot hold, is exact text.
 //   - TIMESTAMP is UTC; DATETIME has no zone.
-//   - Zero dates, partial dates and dates that do not exist are null, and counted.
+//   - Zero dates, partial dates and days that a month does not have are null, and counted; or every DATE, DATETIME and TIMESTAMP
+//     is MySQL's own text; or they are refused (Rules.Dates).
 //   - ENUM and SET are their labels; the invalid ENUM value is the empty string.
 //   - BINARY(n) is padded with zero bytes to n, as MySQL shows it.
 //   - GEOMETRY is WKB; the SRID that MySQL stores before it is dropped.
@@ -74,6 +75,8 @@ type Column struct {
 	precision, scale int
 
 	mask *Mask
+	// dates is what becomes of dates that no calendar has.
+	dates cdcv1.ZeroDates
 }
 
 // Frame describes the column as frames carry it.
@@ -97,6 +100,9 @@ func (c *Column) Frame() *cdcv1.Column {
 }
 
 func (c *Column) frameType() cdcv1.Type {
+	if c.dateText() {
+		return cdcv1.Type_TYPE_TEXT
+	}
 	switch c.kind {
 	case kindInt:
 		switch c.width {

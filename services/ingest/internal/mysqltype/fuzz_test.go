@@ -24,9 +24,10 @@ func FuzzImage(f *testing.F) {
 	f.Add(byte(typeJSON), uint16(4), false, []byte("\x00\x0d\x00\x00\x00\x00\x01\x00\x0c\x00\x0b\x00\x01\x00\x05\x01\x00a"))
 	f.Fuzz(func(t *testing.T, typ byte, meta uint16, unsigned bool, data []byte) {
 		utf8mb4, _ := Algorithmic("utf8mb4")
+		rules := Rules{Dates: cdcv1.ZeroDates(meta % 4)}
 		image, err := NewImage("t", []MapColumn{{
 			Name: "v", Type: typ, Meta: meta, Unsigned: unsigned, Nullable: true, Collation: 255, Labels: [][]byte{[]byte("a"), []byte("b")},
-		}}, nil, nil, func(uint64) (*Charset, error) { return utf8mb4, nil }, nil)
+		}}, nil, nil, func(uint64) (*Charset, error) { return utf8mb4, nil }, rules)
 		if err != nil {
 			return
 		}

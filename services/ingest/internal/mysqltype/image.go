@@ -20,6 +20,8 @@ type Image struct {
 	isKey   []bool
 	// Undated counts dates that were carried as null: zero, partial or not existing.
 	Undated uint64
+
+	text []byte // of the value under way
 }
 
 // storedColumn is one column of a row image.
@@ -107,6 +109,19 @@ func (im *Image) AppendKey(rows *frame.Rows, row Row, op cdcv1.Operation) error 
 	return im.append(rows, row, op, len(im.key) > 0)
 }
 
+// KeyText is the row's key for people, under the masks; empty for a table without a key, and where it cannot be told.
+func (im *Image) KeyText(def *cdcv1.TableDefinition, row Row) string {
+	rows := frame.NewRows(def)
+	if len(im.key) == 0 || im.AppendKey(rows, row, cdcv1.Operation_OPERATION_INSERT) != nil {
+		return ""
+	}
+	view, err := frame.View(rows.Message(), def)
+	if err != nil {
+		return ""
+	}
+	return view.KeyText(0)
+}
+
 func (im *Image) append(rows *frame.Rows, row Row, op cdcv1.Operation, keyOnly bool) error {
 	for i := range im.stored {
 		c := &im.stored[i]
@@ -159,16 +174,8 @@ func (im *Image) value(b *frame.ColumnBuilder, c *storedColumn, v []byte) error 
 		b.Float32(math.Float32frombits(binary.LittleEndian.Uint32(v)))
 	case kindDouble:
 		b.Float64(math.Float64frombits(binary.LittleEndian.Uint64(v)))
-	case kindDate:
-		d := int(littleEndian(v))
-		days, ok := epochDay(d>>9, d>>5&15, d&31)
-		im.dated(b, days, ok)
-	case kindDatetime:
-		micros, ok := storedDatetime(v, c.digits)
-		im.dated(b, micros, ok)
-	case kindTimestamp:
-		seconds := binary.BigEndian.Uint32(v)
-		im.dated(b, int64(seconds)*microsPerSecond+fraction(v[4:], c.digits), seconds != 0)
+	case kindDate, kindDatetime, kindTimestamp:
+		return im.date(b, c, v)
 	case kindTime:
 		b.Int(storedTime(v, c.digits))
 	case kindText:
@@ -201,15 +208,6 @@ func (im *Image) value(b *frame.ColumnBuilder, c *storedColumn, v []byte) error 
 		return fmt.Errorf("no way to read kind %d from the binlog", c.kind)
 	}
 	return nil
-}
-
-func (im *Image) dated(b *frame.ColumnBuilder, v int64, ok bool) {
-	if !ok {
-		im.Undated++
-		b.Null()
-		return
-	}
-	b.Int(v)
 }
 
 func (c *storedColumn) set(b *frame.ColumnBuilder, members uint64) error {
@@ -261,16 +259,6 @@ func fraction(v []byte, digits int) int64 {
 	default:
 		return f
 	}
-}
-
-// storedDatetime reads DATETIME as stored since MySQL 5.6: 40 bits of sign, year*13+month (17),
-// day (5), hour (5), minute (6), second (6), then the fraction.
-func storedDatetime(v []byte, digits int) (int64, bool) {
-	packed := bigEndian(v[:5])
-	date, clock := packed>>17&(1<<22-1), int(packed&(1<<17-1))
-	yearMonth := int(date >> 5)
-	micros, ok := epochMicros(yearMonth/13, yearMonth%13, int(date&31), clock>>12, clock>>6&63, clock&63, 0)
-	return micros + fraction(v[5:], digits), ok
 }
 
 // storedTime reads TIME as stored since MySQL 5.6: 24 bits of sign, hour (11), minute (6), second (6), then

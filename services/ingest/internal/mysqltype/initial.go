@@ -47,6 +47,10 @@ func (c *Column) SetInitial(literal string, quoted bool) bool {
 		if _, ok, err := parseDatetime([]byte(literal)); err != nil || !ok || len(literal) != len("2006-01-02 15:04:05") {
 			return false
 		}
+		// MySQL's text has as many digits of a second as are declared.
+		if c.dateText() && strings.Contains(c.SourceType, "(") {
+			return false
+		}
 	default: // TIMESTAMP depends on the session's time zone
 		return false
 	}

@@ -23,7 +23,8 @@ const (
 	MaskDrop MaskAction = "drop"
 	// MaskHash carries HMAC-SHA256 of the value's text under the salt, as 64 hexadecimal digits; null stays null.
 	// Text and binary values are hashed as they are, in UTF-8; whole numbers in decimal; dates and times as
-	// 2006-01-02 and 2006-01-02 15:04:05.000000. Other types are refused.
+	// 2006-01-02 and 2006-01-02 15:04:05.000000, and those that no calendar has are null unless they are refused. Other types
+	// cannot be hashed.
 	MaskHash MaskAction = "hash"
 	// MaskRedact keeps the column and carries null for every value.
 	MaskRedact MaskAction = "redact"
@@ -108,9 +109,12 @@ func (c *Column) appendMasked(b *frame.ColumnBuilder, plain func(*frame.ColumnBu
 	def := &cdcv1.TableDefinition{Columns: []*cdcv1.Column{bare.Frame()}}
 	def.Fingerprint = frame.Fingerprint(def)
 	rows := frame.NewRows(def)
-	// The error could quote the value.
-	if plain(rows.Column(0)) != nil {
-		return errMasked
+	if err := plain(rows.Column(0)); err != nil {
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			return refused
+		}
+		return errMasked // the error could quote the value
 	}
 	rows.EndRow(cdcv1.Operation_OPERATION_INSERT)
 	view, err := frame.View(rows.Message(), def)

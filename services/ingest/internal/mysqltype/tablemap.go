@@ -49,8 +49,8 @@ const hiddenPrefix = "!hidden!"
 
 // NewImage builds the reader for rows that follow columns. known are the table's columns from the
 // schema, where they could be read: the binlog does not tell MariaDB's UUID from
-// BINARY(16). charset resolves a collation's number. key names the key's columns. masks apply to table.
-func NewImage(table string, columns []MapColumn, known []Column, key []string, charset func(collation uint64) (*Charset, error), masks Masks) (*Image, error) {
+// BINARY(16). charset resolves a collation's number. key names the key's columns. rules apply to table.
+func NewImage(table string, columns []MapColumn, known []Column, key []string, charset func(collation uint64) (*Charset, error), rules Rules) (*Image, error) {
 	im := &Image{stored: make([]storedColumn, len(columns)), isKey: make([]bool, len(columns))}
 	schema := make(map[string]*Column, len(known))
 	for i := range known {
@@ -62,12 +62,12 @@ func NewImage(table string, columns []MapColumn, known []Column, key []string, c
 		if err != nil {
 			return nil, err
 		}
-		mask := masks.Of(table, m.Name)
-		if err := column.SetMask(mask); err != nil {
+		keep, err := rules.apply(table, &column)
+		if err != nil {
 			return nil, err
 		}
 		stored.frame = -1
-		if !strings.HasPrefix(m.Name, hiddenPrefix) && (mask == nil || mask.Action != MaskDrop) {
+		if keep && !strings.HasPrefix(m.Name, hiddenPrefix) {
 			stored.frame = len(im.Columns)
 			im.Columns = append(im.Columns, column)
 		}

@@ -54,16 +54,8 @@ func (c *Column) appendBytes(b *frame.ColumnBuilder, v []byte) (dated bool, err 
 		b.Uint(bigEndian(v))
 	case kindDecimal:
 		err = appendDecimalText(b, v, c.precision, c.scale)
-	case kindDate:
-		var days int64
-		if days, dated, err = parseDate(v); err == nil {
-			appendDated(b, days, dated)
-		}
-	case kindDatetime, kindTimestamp:
-		var micros int64
-		if micros, dated, err = parseDatetime(v); err == nil {
-			appendDated(b, micros, dated)
-		}
+	case kindDate, kindDatetime, kindTimestamp:
+		dated, err = c.appendDate(b, v)
 	case kindTime:
 		var micros int64
 		if micros, err = parseTime(v); err == nil {
@@ -84,14 +76,6 @@ func (c *Column) appendBytes(b *frame.ColumnBuilder, v []byte) (dated bool, err 
 		return true, fmt.Errorf("column %q: %w", c.Name, err)
 	}
 	return dated, nil
-}
-
-func appendDated(b *frame.ColumnBuilder, v int64, ok bool) {
-	if ok {
-		b.Int(v)
-	} else {
-		b.Null()
-	}
 }
 
 // storedUUID writes MariaDB's UUID. Versions 1 to 5 are stored with their five

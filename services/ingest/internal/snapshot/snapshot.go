@@ -66,7 +66,7 @@ func (c *Copy) scan(ctx context.Context, conn *sql.Conn, statement string, resum
 				return err
 			}
 			if err := c.appendRow(&piece, values); err != nil {
-				return err
+				return c.refused(err, values, resume)
 			}
 			full := c.full(piece.Rows)
 			if full || last == nil {

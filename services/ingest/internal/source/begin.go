@@ -63,6 +63,9 @@ func (r *run) begin(ctx context.Context, s *Source, h *history, publisher *bus.P
 	if err := r.startOver(ctx, lost); err != nil {
 		return err
 	}
+	if err := r.redate(ctx, schema); err != nil {
+		return err
+	}
 	for name, reason := range s.condemned {
 		if r.tables[name] != nil {
 			if err := r.quarantine(ctx, name, reason); err != nil {
@@ -81,7 +84,7 @@ func (r *run) begin(ctx context.Context, s *Source, h *history, publisher *bus.P
 
 // beginNew starts the first epoch of an empty stream: at the present, with every table to be copied.
 func (r *run) beginNew(ctx context.Context, schema map[string]*catalog.Table) (err error) {
-	r.epoch = uint64(time.Now().UnixMicro())
+	r.epoch, r.dates = uint64(time.Now().UnixMicro()), r.cfg.Dates
 	if r.position, err = r.server.Position(ctx); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,11 +9,6 @@ import (
 
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 	"github.com/chittihq/duckling/services/ingest/internal/catalog"
-)
-
-const (
-	copyRetry    = time.Second
-	copyRetryMax = 5 * time.Minute
 )
 
 // copies reads tables one after the other, beside the stream. All fields belong to the loop; the
@@ -44,6 +38,8 @@ type waitingCopy struct {
 	// slowly keeps to the rate of periodic work.
 	slowly bool
 	check  *checking // nil for a copy
+	// refused is the mark of the row for whose sake the last copy was refused, to be looked at first.
+	refused []byte
 }
 
 // place is a point in the server's binlog.
@@ -66,6 +62,8 @@ type copying struct {
 	pace   *pace
 	slowly bool
 	check  *checking // nil for a copy
+	// refused is that of waitingCopy.
+	refused []byte
 
 	known    *catalog.Table
 	started  time.Time
@@ -153,7 +151,7 @@ func (c *copies) advance(ctx context.Context) error {
 	jobCtx, cancel := context.WithCancel(ctx)
 	c.active = &copying{
 		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
-		begun: make(chan beginning, 1), held: make(chan struct{}, 1), check: w.check,
+		begun: make(chan beginning, 1), held: make(chan struct{}, 1), check: w.check, refused: w.refused,
 	}
 	rate := 0
 	if w.check == nil {
@@ -361,29 +359,5 @@ func (c *copies) piece(ctx context.Context, job *copying, s step) error {
 	t := c.r.tables[job.table]
 	t.resume, t.rowsSent = s.piece.Resume, job.sent
 	c.r.metrics.copied(c.r.cfg.ID, job.table, n, s.piece.Rows.Size(), s.piece.Undated)
-	return nil
-}
-
-// failed tries a copy again later; a copy by key goes on where it got to.
-func (c *copies) failed(ctx context.Context, job *copying, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p == job })
-	if job.check != nil {
-		c.void(job, err.Error())
-		return c.tellVoided(ctx)
-	}
-	if t := c.r.tables[job.table]; t != nil {
-		t.copying = nil
-	}
-	pause := min(copyRetry<<min(c.retries[job.table], 10), copyRetryMax)
-	c.retries[job.table]++
-	c.r.log.WarnContext(ctx, "copying a table failed", "table", job.table, "error", err, "retry_in", pause.String())
-	file, offset, err := c.r.server.Head(ctx)
-	if err != nil {
-		return fmt.Errorf("queueing the copy of %q: %w", job.table, err)
-	}
-	c.add(waitingCopy{table: job.table, reason: job.reason, after: place{file, offset}, notBefore: time.Now().Add(pause)})
 	return nil
 }

@@ -56,6 +56,11 @@ func (c *copies) read(job *copying) (*place, error) {
 		return nil, err
 	}
 	known := found[job.table]
+	if job.refused != nil && known != nil && known.Unsupported == nil {
+		if err := (&snapshot.Copy{Server: server, Table: known, Definition: known.Definition()}).Again(ctx, job.refused); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.send(ctx, step{job: job, described: true, known: known}); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/pkg/bus/embedded"
 	"github.com/chittihq/duckling/pkg/frame"
@@ -297,6 +299,9 @@ func (r *rig) tableRows(table string) []string {
 	var expressions []string
 	for _, name := range r.column("SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '" + r.schema + "' AND TABLE_NAME = '" + table + "' ORDER BY ORDINAL_POSITION") {
 		typ := r.column("SELECT DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '" + r.schema + "' AND TABLE_NAME = '" + table + "' AND COLUMN_NAME = '" + name + "'")[0]
+		if r.config.Dates == cdcv1.ZeroDates_ZERO_DATES_TEXT && (typ == "date" || typ == "datetime" || typ == "timestamp") {
+			typ = "text" // as the server prints it
+		}
 		columns = append(columns, columnInfo{name, typ})
 		expressions = append(expressions, oracleExpression(name, typ))
 	}

@@ -23,6 +23,7 @@ type history struct {
 	tables   tables
 	// nextCopyID is greater than every copy's.
 	nextCopyID uint64
+	dates      cdcv1.ZeroDates
 	// state is the sequence of the last State; 0 when it is no longer in the stream, so that tables are not known.
 	state uint64
 	// cut is a statement on several tables of which only the first were sent.
@@ -98,7 +99,7 @@ func (h *history) apply(f *cdcv1.Frame) {
 		for _, s := range body.State.GetTables() {
 			h.tables[s.GetTable()] = fromState(s)
 		}
-		h.nextCopyID = body.State.GetNextCopyId()
+		h.nextCopyID, h.dates = body.State.GetNextCopyId(), body.State.GetZeroDates()
 	case *cdcv1.Frame_TableEvent:
 		h.tables.apply(body.TableEvent)
 	case *cdcv1.Frame_CopyBegin:

@@ -65,7 +65,7 @@ func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
 		}
 	}
 	find := func(collation uint64) (*mysqltype.Charset, error) { return r.charsets.Find(ctx, collation) }
-	image, err := mysqltype.NewImage(m.Name, m.Columns, columns, key, find, r.cfg.Masks)
+	image, err := mysqltype.NewImage(m.Name, m.Columns, columns, key, find, r.cfg.Rules)
 	if err != nil {
 		return nil, r.condemn(m.Name, err.Error())
 	}
@@ -79,11 +79,11 @@ func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
 	return &view{table: t, image: image, def: def, rows: r.metrics.tally(r.cfg.ID, m.Name), before: image.NewRow(), after: image.NewRow()}, nil
 }
 
-// schema reads tables as the source has them now, under their masks. It is safe for concurrent use.
+// schema reads tables as the source has them now, under the rules. It is safe for concurrent use.
 func (r *run) schema(ctx context.Context, names ...string) (map[string]*catalog.Table, error) {
 	found, err := catalog.Read(ctx, r.server, names...)
 	for _, t := range found {
-		t.Mask(r.cfg.Masks)
+		t.Apply(r.cfg.Rules)
 	}
 	return found, err
 }
@@ -116,7 +116,7 @@ func (r *run) rows(ctx context.Context, e *binlog.Event) error {
 	undated := v.image.Undated
 	n, err := r.appendRows(v, e)
 	if err != nil {
-		return r.condemn(v.table.name, fmt.Sprintf("a row at %s:%d cannot be read: %v", e.File, e.Offset, err))
+		return r.condemn(v.table.name, v.unread(e, err))
 	}
 	if r.large {
 		r.touched[v.table.name] = true
@@ -126,6 +126,20 @@ func (r *run) rows(ctx context.Context, e *binlog.Event) error {
 		r.metrics.undated.WithLabelValues(r.cfg.ID, v.table.name).Add(float64(lost))
 	}
 	return nil
+}
+
+// unread says which row of an event could not be taken, and what mends it.
+func (v *view) unread(e *binlog.Event, err error) string {
+	place := fmt.Sprintf("%s:%d", e.File, e.Offset)
+	var date *mysqltype.RefusedError
+	if !errors.As(err, &date) {
+		return fmt.Sprintf("a row at %s cannot be read: %v", place, err)
+	}
+	row := v.before
+	if e.Operation == binlog.Update {
+		row = v.after
+	}
+	return refusal(v.table.name, v.image.KeyText(v.def, row), place, date)
 }
 
 var errOdd = errors.New("an update ends after its first image")

@@ -56,6 +56,8 @@ type run struct {
 	prepared    map[string]*prepared
 	nextCopyID  uint64
 	lastState   time.Time
+	// dates is what was made of dates that no calendar has in all that was sent.
+	dates cdcv1.ZeroDates
 }
 
 // runOnce resumes where the stream ends and follows the source until an error.
@@ -97,7 +99,7 @@ func (s *Source) runOnce(ctx context.Context) error {
 	r := &run{
 		cfg: s.cfg, log: s.log, metrics: s.metrics, status: &s.status, requests: s.requests,
 		server: srv, charsets: charsets, stored: stored,
-		epoch: h.epoch, tables: h.tables, nextCopyID: h.nextCopyID,
+		epoch: h.epoch, tables: h.tables, nextCopyID: h.nextCopyID, dates: h.dates,
 		views: map[*binlog.TableMap]*view{}, touched: map[string]bool{}, prepared: map[string]*prepared{},
 	}
 	r.copies.init(r, &s.copiesPaused)
@@ -320,6 +322,7 @@ func (r *run) checkpoint(ctx context.Context, restart bool) error {
 		Tables:       r.tables.states(),
 		NextCopyId:   r.nextCopyID,
 		SourceTimeUs: r.status.sourceTime(),
+		ZeroDates:    r.dates,
 	})
 }
 

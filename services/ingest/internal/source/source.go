@@ -41,9 +41,9 @@ type Config struct {
 	ResyncRate int
 	// CopyRate bounds every copy likewise, beside ResyncRate where that applies too.
 	CopyRate int
-	// Masks hide the values of columns, in copy and stream alike. What was sent before a mask was set stays as it
-	// was until the table is copied anew.
-	Masks mysqltype.Masks
+	// Rules are what becomes of columns. What was sent before a mask was set stays as it was until the table is copied anew; where
+	// Dates has changed, the tables that it concerns are.
+	mysqltype.Rules
 }
 
 // Source follows one database.

@@ -2,8 +2,11 @@ package source
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/testkit/mysqltest"
 )
@@ -109,17 +112,21 @@ var mariadbTypes = []typeCase{
 // Every value arrives the same by the copy and by the stream, and as the source prints it.
 func TestEveryTypeBothWays(t *testing.T) {
 	var page []string
+	const null, text = cdcv1.ZeroDates_ZERO_DATES_NULL, cdcv1.ZeroDates_ZERO_DATES_TEXT
 	for _, kind := range []struct {
 		flavor mysqltest.Flavor
+		dates  cdcv1.ZeroDates
 		title  string
-		extra  []typeCase
-	}{{mysqltest.MySQL, "MySQL 9.7", mysqlTypes}, {mysqltest.MariaDB, "MariaDB 10.11", mariadbTypes}} {
-		flavor, extra := kind.flavor, kind.extra
+		cases  []typeCase
+	}{
+		{mysqltest.MySQL, null, "MySQL 9.7", slices.Concat(commonTypes, mysqlTypes)}, {mysqltest.MariaDB, null, "MariaDB 10.11", slices.Concat(commonTypes, mariadbTypes)},
+		{mysqltest.MySQL, text, "MySQL 9.7, ZERO_DATES=text", dateTypes}, {mysqltest.MariaDB, text, "MariaDB 10.11, ZERO_DATES=text", dateTypes},
+	} {
+		cases := kind.cases
 		page = append(page, "\n## "+kind.title+"\n\n| declared as | frame | DuckDB | JSON | an example, as text |\n|---|---|---|---|---|\n")
-		t.Run(string(flavor), func(t *testing.T) {
-			r := newRig(t, flavor)
-			cases := append(append([]typeCase{}, commonTypes...), extra...)
-			const relaxed = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+05:00'"
+		t.Run(kind.title, func(t *testing.T) {
+			r := newRig(t, kind.flavor)
+			r.config.Dates = kind.dates
 			var create, copied, streamed []string
 			for i, c := range cases {
 				create = append(create, fmt.Sprintf("CREATE TABLE t%d (id INT PRIMARY KEY, v %s)", i, c.column))
@@ -128,10 +135,10 @@ func TestEveryTypeBothWays(t *testing.T) {
 					streamed = append(streamed, fmt.Sprintf("INSERT INTO t%d VALUES (%d, %s)", i, 1000+n, v))
 				}
 			}
-			r.exec(append(append([]string{relaxed}, create...), copied...)...)
+			r.exec(slices.Concat([]string{anyDates}, create, copied)...)
 			r.start()
 			r.eventually("all tables are copied", func(m *model) bool { return len(m.tables) == len(cases) && len(m.copies) == 0 })
-			r.exec(append([]string{relaxed}, streamed...)...)
+			r.exec(append([]string{anyDates}, streamed...)...)
 			r.converge()
 			r.mu.Lock()
 			defer r.mu.Unlock()
