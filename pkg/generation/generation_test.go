@@ -244,6 +244,11 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("refreshed gen-1")
+	m.Waiting = true
+	if err := generation.Write(dir, m); err != nil {
+		t.Fatal(err)
+	}
+	expect("refreshed gen-1")
 	publish(t, dir, 2)
 	expect("gen-2")
 	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), nil, 0o600); err != nil {

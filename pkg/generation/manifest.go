@@ -52,6 +52,8 @@ type Manifest struct {
 	SourceTime  time.Time `json:"sourceTime"`
 	PublishedAt time.Time `json:"publishedAt"`
 	Tables      []Table   `json:"tables"`
+	// Waiting is true while the next generation waits until readers let go of older ones.
+	Waiting bool `json:"waiting,omitempty"`
 	// DuckDB is the release that wrote the file, as "v1.5.6".
 	DuckDB string `json:"duckdb"`
 }

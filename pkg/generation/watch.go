@@ -21,7 +21,7 @@ func Watch(ctx context.Context, dir string, found func(*Manifest), failed func(e
 
 // Follow is Watch, and calls refreshed with each later manifest of the
 // generation that found was called with last: the same rows, but a newer
-// SourceTime, and possibly a newer Position where the source committed nothing that shows.
+// SourceTime, possibly a newer Position where the source committed nothing that shows, or another Waiting.
 func Follow(ctx context.Context, dir string, found, refreshed func(*Manifest), failed func(error)) error {
 	var events chan fsnotify.Event
 	watcher, err := fsnotify.NewWatcher()
@@ -33,6 +33,7 @@ func Follow(ctx context.Context, dir string, found, refreshed func(*Manifest), f
 	defer tick.Stop()
 	var last uint64
 	var lastTime time.Time
+	var waiting bool
 	var lastError string
 	for {
 		if watcher != nil && !watching && watcher.Add(dir) == nil {
@@ -46,10 +47,10 @@ func Follow(ctx context.Context, dir string, found, refreshed func(*Manifest), f
 				failed(err)
 			}
 		case m.Generation != last:
-			last, lastTime, lastError = m.Generation, m.SourceTime, ""
+			last, lastTime, waiting, lastError = m.Generation, m.SourceTime, m.Waiting, ""
 			found(m)
-		case m.SourceTime.After(lastTime):
-			lastTime, lastError = m.SourceTime, ""
+		case m.SourceTime.After(lastTime), m.Waiting != waiting:
+			lastTime, waiting, lastError = m.SourceTime, m.Waiting, ""
 			refreshed(m)
 		}
 		if err := waitForChange(ctx, events, tick.C); err != nil {

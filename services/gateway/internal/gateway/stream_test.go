@@ -126,6 +126,29 @@ func TestWebSocketStreamWithoutCredit(t *testing.T) {
 	}
 }
 
+// A stream on an old generation that waits for its client ends at once when its time is over and the loader needs the room.
+func TestWebSocketStreamIsLetGo(t *testing.T) {
+	data := t.TempDir()
+	p := gentest.New(t, data, "default")
+	p.Publish()
+	s := start(t, data, func(c *Config) { c.QueryTimeout, c.StreamTimeout = time.Second, time.Hour })
+	gentest.Eventually(t, func() bool { status, _ := s.get("/health/ready"); return status == http.StatusOK })
+	c := s.login("/ws")
+	c.write(`{"id":"a","type":"stream","sql":"SELECT i FROM range(100000) t(i)","credit":1,"chunkRows":10}`)
+	if a, b := c.read(), c.read(); a.Type != "start" || b.Type != "chunk" {
+		t.Fatalf("%+v %+v", a, b)
+	}
+	p.Publish()
+	p.Wait()
+	if r := c.read(); r.ID != "a" || r.Code != "SLOW_CONSUMER" || !strings.Contains(r.Error, "room") {
+		t.Fatalf("%+v", r)
+	}
+	gentest.Eventually(t, func() bool {
+		_, m := s.get("/metrics")
+		return value(t, m, "duckling_gateway_open_generations") == 1
+	})
+}
+
 func TestWebSocketStreamLimit(t *testing.T) {
 	s := shop(t)
 	c := s.login("/ws")

@@ -88,6 +88,19 @@ func (p *Publisher) Publish() uint64 {
 	return p.last
 }
 
+// Wait says in the manifest that the next generation waits until readers let go of older ones.
+func (p *Publisher) Wait() {
+	p.t.Helper()
+	m, err := generation.Read(p.dir())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m.Waiting = true
+	if err := generation.Write(p.dir(), m); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *Publisher) dir() string { return generation.Dir(p.data, p.id) }
 
 func (p *Publisher) copyLive(path string) int64 {

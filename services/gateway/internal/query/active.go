@@ -60,12 +60,15 @@ var ErrStuck = errors.New("too many statements cannot be stopped")
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(watch)
 	defer tick.Stop()
+	relieved := make(map[string]time.Time)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			for _, t := range s.active.all() {
+			all := s.active.all()
+			s.relieve(now, all, relieved)
+			for _, t := range all {
 				if t.check(now, s.limits.Grace) {
 					s.metrics.stuckTotal.Inc()
 					s.log.Warn("statement cannot be stopped and was given up", "statement", t.id, "database", t.generation.Database, "sql", shortened(t.statement.SQL))

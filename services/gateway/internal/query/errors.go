@@ -70,6 +70,11 @@ func timedOut(limit time.Duration) *Error {
 	return &Error{Code: CodeTimeout, Message: fmt.Sprintf("the query took longer than %v (QUERY_TIMEOUT) and was stopped", limit)}
 }
 
+func overstayed(held time.Duration) *Error {
+	return &Error{Code: CodeSlowConsumer, Message: fmt.Sprintf("the result was read so slowly that it kept an old state of the database for %v, "+
+		"while newer ones waited for room on the disk; read faster, or have a job write it", held.Round(time.Second))}
+}
+
 // patience is what a client is told to wait when there is no place for its statement.
 const patience = 250 * time.Millisecond
 

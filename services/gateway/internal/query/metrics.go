@@ -13,6 +13,7 @@ const (
 	rejectedTimeout = "timeout"
 	rejectedSize    = "size"
 	rejectedRate    = "rate"
+	rejectedHold    = "hold"
 )
 
 // Metrics say how statements fare.
@@ -51,9 +52,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}, []string{"code"})
 	rejections := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "duckling_gateway_query_rejections_total",
-		Help: "Statements that a limit ended: the queue's length, the time, the size of a result or the key's rate.",
+		Help: "Statements that a limit ended: the queue's length, the time, the size of a result, the key's rate, or how long a loader that waits for room lets an old generation be held.",
 	}, []string{"limit"})
-	for _, limit := range []string{rejectedQueue, rejectedTimeout, rejectedSize, rejectedRate} {
+	for _, limit := range []string{rejectedQueue, rejectedTimeout, rejectedSize, rejectedRate, rejectedHold} {
 		m.rejections[limit] = rejections.WithLabelValues(limit)
 	}
 	counter := func(name, help string) prometheus.Counter {

@@ -55,6 +55,9 @@ func (r *Rows) Resume() error {
 	return err
 }
 
+// Stopping returns a channel that is closed when the statement is stopped, while it is paused too. Then Resume returns the reason.
+func (r *Rows) Stopping() <-chan struct{} { return r.ticket.stopping() }
+
 // Stop ends the statement from beside: Next returns the reason.
 func (r *Rows) Stop(why *Error) { r.ticket.stop(why) }
 

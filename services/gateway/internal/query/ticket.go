@@ -66,13 +66,15 @@ func (t *ticket) stop(why *Error) bool {
 	return true
 }
 
-// stopping returns a channel that is closed when the statement is stopped. It may be asked for once.
+// stopping returns a channel that is closed when the statement is stopped.
 func (t *ticket) stopping() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.signal = make(chan struct{})
-	if t.cause != nil {
-		close(t.signal)
+	if t.signal == nil {
+		t.signal = make(chan struct{})
+		if t.cause != nil {
+			close(t.signal)
+		}
 	}
 	return t.signal
 }

@@ -61,6 +61,12 @@ func (l *lease) leave(g *Generation) []*Generation {
 // Manifest describes the generation.
 func (g *Generation) Manifest() *generation.Manifest { return g.manifest.Load() }
 
+// Wanted tells whether the loader waits for readers to let go of generations such as this one.
+func (g *Generation) Wanted() bool {
+	newest := g.served.current.Load()
+	return newest != nil && newest.Number > g.Number && newest.Manifest().Waiting
+}
+
 // Retain pins a generation once more, for another user than the one that has pinned it already.
 func (g *Generation) Retain() { g.pins.Add(1) }
 

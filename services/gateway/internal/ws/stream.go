@@ -180,7 +180,7 @@ func (st *stream) mayLeave(ctx context.Context, rows *query.Rows) error {
 		return nil
 	}
 	rows.Pause()
-	if err := st.wait(ctx); err != nil {
+	if err := st.wait(ctx, rows.Stopping()); err != nil {
 		return err
 	}
 	return rows.Resume()
@@ -195,7 +195,8 @@ func (st *stream) ready() bool {
 	return st.left > 0 && st.session.out.below(backlog) == nil
 }
 
-func (st *stream) wait(ctx context.Context) error {
+// wait returns nil also when the statement has been stopped.
+func (st *stream) wait(ctx context.Context, stopping <-chan struct{}) error {
 	patience := time.NewTimer(st.session.server.limits.Credit)
 	defer patience.Stop()
 	for !st.ready() {
@@ -211,6 +212,8 @@ func (st *stream) wait(ctx context.Context) error {
 		case more := <-credit:
 			st.left += more
 		case <-read:
+		case <-stopping:
+			return nil
 		case <-ctx.Done():
 			return &query.Error{Code: query.CodeCancelled, Message: "Query cancelled"}
 		case <-patience.C:

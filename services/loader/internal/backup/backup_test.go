@@ -15,14 +15,14 @@ import (
 // What is restored is what was published, whatever has become of the file since.
 func TestRestoreBringsTheGenerationBack(t *testing.T) {
 	onBoth(t, func(b *bed) {
-		b.publish()
-		want := b.sum()
+		b.Publish()
+		want := b.Sum()
 		info := b.create()
 		if info.Generation.Position.GTIDSet != "g:1-7" || info.Generation.Generation != 1 {
 			b.t.Fatalf("the backup says %+v", info)
 		}
-		b.exec("DELETE FROM t WHERE id % 3 = 0; INSERT INTO t SELECT 1, 'x' FROM range(1000)")
-		b.close() // what was deleted is in the log only
+		b.Exec("DELETE FROM t WHERE id % 3 = 0; INSERT INTO t SELECT 1, 'x' FROM range(1000)")
+		b.Close() // what was deleted is in the log only
 		name, err := b.set().Newest(b.t.Context())
 		if err != nil {
 			b.t.Fatal(err)
@@ -30,40 +30,40 @@ func TestRestoreBringsTheGenerationBack(t *testing.T) {
 		if _, err := b.set().Restore(b.t.Context(), name); err != nil {
 			b.t.Fatal(err)
 		}
-		b.open()
-		if got := b.sum(); got != want {
+		b.Open()
+		if got := b.Sum(); got != want {
 			b.t.Fatalf("restored rows have sum %d, backed up ones %d", got, want)
 		}
-		b.exec("DELETE FROM t WHERE id % 5 = 0")
-		b.publish()
+		b.Exec("DELETE FROM t WHERE id % 5 = 0")
+		b.Publish()
 	})
 }
 
 // The loader goes on publishing while a backup is under way, and does not touch what is being backed up.
 func TestBackupBesidePublications(t *testing.T) {
 	b := newBed(t, &Config{To: t.TempDir(), Keep: 7})
-	b.publish()
-	want := b.sum()
+	b.Publish()
+	want := b.Sum()
 	set := b.set()
 	lease, m, err := set.lease()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
-		b.exec("UPDATE t SET s = s || '+' WHERE id % 7 = 0")
-		b.publish()
+		b.Exec("UPDATE t SET s = s || '+' WHERE id % 7 = 0")
+		b.Publish()
 	}
 	info := &Info{Format: Format, Database: database, Name: "20260101T000000Z-1", Generation: *m}
 	if err := set.upload(t.Context(), lease, info); err != nil {
 		t.Fatal(err)
 	}
 	lease.Close()
-	b.close()
+	b.Close()
 	if _, err := set.Restore(t.Context(), info.Name); err != nil {
 		t.Fatal(err)
 	}
-	b.open()
-	if got := b.sum(); got != want {
+	b.Open()
+	if got := b.Sum(); got != want {
 		t.Fatalf("restored rows have sum %d, those of the backup's generation %d", got, want)
 	}
 }
@@ -71,7 +71,7 @@ func TestBackupBesidePublications(t *testing.T) {
 func TestRetention(t *testing.T) {
 	onBoth(t, func(b *bed) {
 		b.cfg.Keep = 3
-		b.publish()
+		b.Publish()
 		var made []string
 		for range 5 {
 			b.now = b.now.Add(time.Hour)
@@ -99,7 +99,7 @@ func TestRetention(t *testing.T) {
 // What an interrupted backup left is no backup, and goes after a day.
 func TestInterruptedBackup(t *testing.T) {
 	onBoth(t, func(b *bed) {
-		b.publish()
+		b.Publish()
 		set := b.set()
 		left := set.key(b.now.Format(stamp)+"-1", dataName)
 		if err := set.store.Put(b.t.Context(), left, strings.NewReader("half"), 4); err != nil {
@@ -132,7 +132,7 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(b *bed) {
-				b.publish()
+				b.Publish()
 				info := b.create()
 				set := b.set()
 				key := set.key(info.Name, dataName)
@@ -160,21 +160,21 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 
 func (b *bed) refused(name string) {
 	b.t.Helper()
-	b.exec("UPDATE t SET s = 'since' WHERE id = 7")
-	want := b.sum()
-	b.close()
+	b.Exec("UPDATE t SET s = 'since' WHERE id = 7")
+	want := b.Sum()
+	b.Close()
 	if _, err := b.set().Restore(b.t.Context(), name); !errors.Is(err, ErrDamaged) {
 		b.t.Fatalf("restoring a damaged backup gave %v", err)
 	}
-	b.open()
-	if got := b.sum(); got != want {
+	b.Open()
+	if got := b.Sum(); got != want {
 		b.t.Fatalf("the refused backup changed the file: sum %d became %d", want, got)
 	}
 }
 
 func TestRestoreIsRefusedWhileALoaderRuns(t *testing.T) {
 	b := newBed(t, &Config{To: t.TempDir(), Keep: 1})
-	b.publish()
+	b.Publish()
 	info := b.create()
 	var held *live.HeldError
 	if _, err := b.set().Restore(t.Context(), info.Name); !errors.As(err, &held) {
@@ -191,7 +191,7 @@ func TestErrorsName(t *testing.T) {
 	if _, err := b.set().Newest(t.Context()); err == nil || !strings.Contains(err.Error(), "no backup of database shop") {
 		t.Fatalf("no backup gave %v", err)
 	}
-	b.publish()
+	b.Publish()
 	if _, err := b.set().Restore(t.Context(), "20200101T000000Z-1"); err == nil || !strings.Contains(err.Error(), `no backup "20200101T000000Z-1"`) {
 		t.Fatalf("an unknown backup gave %v", err)
 	}
@@ -205,7 +205,7 @@ func TestErrorsName(t *testing.T) {
 		t.Fatalf("a wrong key gave %v", err)
 	}
 	b.cfg.To = "ftp://x"
-	if _, err := b.cfg.Open(b.data, database, nil); err == nil || !strings.Contains(err.Error(), "BACKUP_TO") {
+	if _, err := b.cfg.Open(b.Data, database, nil); err == nil || !strings.Contains(err.Error(), "BACKUP_TO") {
 		t.Fatalf("an unknown store gave %v", err)
 	}
 }

@@ -19,7 +19,7 @@ func (p *Publisher) fill(target *generation.Claim, old *copied, header live.Head
 	if p.clone {
 		err := p.file.CloneTo(target.File)
 		if err == nil {
-			r.Full = false
+			r.Full, r.Cloned = false, true
 			return &copied{}, p.finish(target, header, raw)
 		}
 		if !errors.Is(err, errors.ErrUnsupported) {

@@ -45,13 +45,13 @@ func TestDamagedGenerationIsRefusedAndReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
 			for range 5 {
-				b.publish()
+				b.Publish()
 				b.change()
 			}
-			if err := b.pub.Verify(); err != nil {
+			if err := b.Pub.Verify(); err != nil {
 				t.Fatalf("a whole generation is called damaged: %v", err)
 			}
-			dir := generation.Dir(b.data, database)
+			dir := b.Dir()
 			m, err := generation.Read(dir)
 			if err != nil {
 				t.Fatal(err)
@@ -60,16 +60,16 @@ func TestDamagedGenerationIsRefusedAndReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			var damaged *generation.DamagedError
-			for _, err := range []error{m.Check(dir), b.pub.Verify()} {
+			for _, err := range []error{m.Check(dir), b.Pub.Verify()} {
 				if !errors.As(err, &damaged) && !errors.Is(err, fs.ErrNotExist) {
 					t.Fatalf("a damaged generation gives %v", err)
 				}
 			}
-			if r := b.publish(); !r.Full || r.Generation != m.Generation+1 {
+			if r := b.Publish(); !r.Full || r.Generation != m.Generation+1 {
 				t.Fatalf("after a damaged generation: %+v", r)
 			}
-			b.same()
-			if err := b.pub.Verify(); err != nil {
+			b.Same()
+			if err := b.Pub.Verify(); err != nil {
 				t.Fatal(err)
 			}
 		})

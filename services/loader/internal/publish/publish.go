@@ -24,6 +24,16 @@ import (
 // newest, the one before it, which a reader may be about to open, and one to be brought up to date next.
 const Keep = 3
 
+// Most is how many generations there are on disk at most, those that readers hold among them. Beyond it publishing waits for readers.
+const Most = Keep + 8
+
+// CrowdedError says that there are as many generations as there may be, and that readers hold all that could make room.
+type CrowdedError struct{ Generations int }
+
+func (e *CrowdedError) Error() string {
+	return fmt.Sprintf("readers hold so many older generations that there are %d, the most there may be; a new one waits until one of them is let go", e.Generations)
+}
+
 // building is the name of a generation that is not finished.
 const building = "building.duckdb"
 
@@ -39,9 +49,9 @@ type Result struct {
 	Generation uint64
 	// Blocks is how many the file has, Copied how many had to be copied.
 	Blocks, Copied int64
-	// Full is true when no older copy could be brought up to date.
-	Full bool
-	Took time.Duration
+	// Full is true when no older copy could be brought up to date, Cloned when the file shares the live one's blocks and nothing was copied.
+	Full, Cloned bool
+	Took         time.Duration
 }
 
 // Publisher publishes the generations of one database. It is for one goroutine.
@@ -57,6 +67,8 @@ type Publisher struct {
 	// foreign are files of an earlier process. They are never brought up to date:
 	// after a power cut their blocks may not be what they were.
 	foreign []string
+	// current is the file that the manifest names, which readers may be about to open. last is what it says, nil before this process's first.
+	current string
 	last    *generation.Manifest
 	next    uint64
 	clone   bool
@@ -76,7 +88,7 @@ func New(file *live.File, conn *duck.Conn, data, database string, log *slog.Logg
 		return nil, fmt.Errorf("creating directory for generations: %w", err)
 	}
 	if m, err := generation.Read(p.dir); err == nil {
-		p.next = m.Generation + 1
+		p.next, p.current = m.Generation+1, filepath.Join(p.dir, m.File)
 	}
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
@@ -84,7 +96,7 @@ func New(file *live.File, conn *duck.Conn, data, database string, log *slog.Logg
 	}
 	for _, e := range entries {
 		var n uint64
-		if _, err := fmt.Sscanf(e.Name(), "gen-%d.duckdb", &n); err != nil && e.Name() != building {
+		if _, err := fmt.Sscanf(e.Name(), "gen-%d.duckdb", &n); err != nil {
 			continue
 		}
 		// A name is not used twice, even if the manifest was lost.
@@ -112,7 +124,8 @@ func (p *Publisher) Checkpoint() error {
 
 // Publish makes the file, as the last Checkpoint left it, the newest
 // generation. The next Checkpoint must wait for its end; transactions need not.
-// After an error the generation before is still the newest, and Publish may be called again.
+// After an error the generation before is still the newest, and Publish may be called again. The error is a
+// *CrowdedError while readers hold too many.
 func (p *Publisher) Publish(content Content) (Result, error) {
 	start := time.Now()
 	raw := make([]byte, generation.HeaderSize)
@@ -172,6 +185,11 @@ func (p *Publisher) take() (*generation.Claim, *copied, error) {
 		}
 		return claim, old, nil
 	}
+	if n := p.Generations(); n >= Most {
+		if p.removeOld(); p.Generations() >= Most {
+			return nil, nil, &CrowdedError{Generations: n}
+		}
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, fmt.Errorf("removing an unfinished generation: %w", err)
 	}
@@ -197,7 +215,7 @@ func (p *Publisher) announce(done *copied, content Content, raw []byte, header l
 		p.copies = slices.Insert(p.copies[:len(p.copies)-1], 0, done)
 		return err
 	}
-	p.last = m
+	p.last, p.current = m, done.path
 	return nil
 }
 
@@ -218,6 +236,29 @@ func (p *Publisher) Refresh(position generation.Position, sourceTime time.Time) 
 	return nil
 }
 
+// Wait tells readers that the next generation waits until they let go of older ones.
+func (p *Publisher) Wait() error {
+	m, err := generation.Read(p.dir)
+	if err != nil {
+		return err
+	}
+	m.Waiting = true
+	return generation.Write(p.dir, m)
+}
+
+// Generations is how many there are on disk.
+func (p *Publisher) Generations() int { return len(p.copies) + len(p.foreign) }
+
+// Room tells whether Publish would find a place for a generation.
+func (p *Publisher) Room() bool {
+	if p.Generations() < Most {
+		return true
+	}
+	p.removeOld()
+	reusable := func(c *copied) bool { return !held(c.path) }
+	return p.Generations() < Most || !p.clone && slices.ContainsFunc(p.copies[:max(0, len(p.copies)-Keep+1)], reusable)
+}
+
 // Verify returns an error when the newest generation is not what was published, as readers would find. Then nothing
 // is built on the others either: the next Publish copies the whole file.
 func (p *Publisher) Verify() error {
@@ -236,7 +277,7 @@ func (p *Publisher) Verify() error {
 
 // removeOld deletes what nobody holds and Keep does not cover.
 func (p *Publisher) removeOld() {
-	p.foreign = slices.DeleteFunc(p.foreign, p.remove)
+	p.foreign = slices.DeleteFunc(p.foreign, func(path string) bool { return path != p.current && p.remove(path) })
 	spare := false
 	for i := len(p.copies) - Keep; i >= 0; i-- {
 		switch {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/chittihq/duckling/pkg/generation"
+	"github.com/chittihq/duckling/services/loader/internal/filetest"
 	"github.com/chittihq/duckling/services/loader/internal/publish"
 )
 
@@ -15,14 +16,15 @@ import (
 // copied, and the live file stays locked against other processes.
 func TestThousandPublications(t *testing.T) {
 	b := newBed(t)
-	if !lockedOut(t, b.file.Path()) {
+	other := filetest.NewReader(t)
+	if !other.LockedOut(b.File.Path()) {
 		t.Fatal("the live file was not locked to begin with")
 	}
-	b.publish()
+	b.Publish()
 	var most int64
 	for range 1000 {
 		b.change()
-		r := b.publish()
+		r := b.Publish()
 		if r.Generation > 4 {
 			most = max(most, r.Copied)
 			if r.Full {
@@ -30,14 +32,14 @@ func TestThousandPublications(t *testing.T) {
 			}
 		}
 		if r.Generation%100 == 0 {
-			b.same()
+			b.Same()
 		}
 	}
-	b.same()
-	if !lockedOut(t, b.file.Path()) {
+	b.Same()
+	if !other.LockedOut(b.File.Path()) {
 		t.Fatal("after the publications a second process could write to the live file")
 	}
-	if files := b.files(); len(files) > publish.Keep+1 {
+	if files := b.Files(); len(files) > publish.Keep+1 {
 		t.Fatalf("too many files are left: %v", files)
 	}
 	t.Logf("at most %d blocks were copied at once", most)
@@ -47,34 +49,36 @@ func TestThousandPublications(t *testing.T) {
 // is closed its file goes.
 func TestHeldGenerationIsLeftAlone(t *testing.T) {
 	b := newBed(t)
-	b.publish()
-	held := filepath.Join(generation.Dir(b.data, database), "gen-1.duckdb")
-	reader := newChild(t, held)
-	before := reader.sum()
+	b.Publish()
+	held := filepath.Join(b.Dir(), "gen-1.duckdb")
+	reader := filetest.NewReader(t)
+	reader.Open(held)
+	before := reader.Sum(held)
 	for range 10 {
 		b.change()
-		b.publish()
+		b.Publish()
 	}
-	if got := reader.sum(); got != before {
+	if got := reader.Sum(held); got != before {
 		t.Fatalf("the rows of an open generation changed: sum %s, then %s", before, got)
 	}
-	if n := len(b.files()); n != publish.Keep+2 {
-		t.Fatalf("files are %v", b.files())
+	if n := len(b.Files()); n != publish.Keep+2 {
+		t.Fatalf("files are %v", b.Files())
 	}
-	late := newChild(t, held)
-	if got := late.sum(); got != before {
+	late := filetest.NewReader(t)
+	late.Open(held)
+	if got := late.Sum(held); got != before {
 		t.Fatalf("the rows of an old generation changed: sum %s, then %s", before, got)
 	}
-	late.close()
-	reader.close()
+	late.Close(held)
+	reader.Close(held)
 	for range 3 {
 		b.change()
-		b.publish()
+		b.Publish()
 	}
-	if files := b.files(); len(files) != publish.Keep+1 || slices.Contains(files, "gen-1.duckdb") {
+	if files := b.Files(); len(files) != publish.Keep+1 || slices.Contains(files, "gen-1.duckdb") {
 		t.Fatalf("after the reader left, files are %v", files)
 	}
-	b.same()
+	b.Same()
 }
 
 // What a killed loader leaves behind is removed, and its generations, which may
@@ -83,21 +87,21 @@ func TestRestartBuildsAnew(t *testing.T) {
 	b := newBed(t)
 	for range 3 {
 		b.change()
-		b.publish()
+		b.Publish()
 	}
-	b.close()
-	dir := generation.Dir(b.data, database)
+	b.Close()
+	dir := b.Dir()
 	if err := os.WriteFile(filepath.Join(dir, "building.duckdb"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.open()
+	b.Open()
 	b.change()
-	r := b.publish()
+	r := b.Publish()
 	if !r.Full || r.Generation != 4 {
 		t.Fatalf("after a restart: %+v", r)
 	}
-	b.same()
-	if got := b.files(); !slices.Equal(got, []string{"gen-4.duckdb", "manifest.json"}) {
+	b.Same()
+	if got := b.Files(); !slices.Equal(got, []string{"gen-4.duckdb", "manifest.json"}) {
 		t.Fatalf("files are %v", got)
 	}
 }
@@ -105,18 +109,18 @@ func TestRestartBuildsAnew(t *testing.T) {
 // Publishing that fails leaves the last generation, and works again when the reason is gone.
 func TestFailedPublicationLeavesTheLastOne(t *testing.T) {
 	b := newBed(t)
-	b.publish()
-	dir := generation.Dir(b.data, database)
+	b.Publish()
+	dir := b.Dir()
 	blocked := filepath.Join(dir, "manifest.json.tmp")
 	if err := os.Mkdir(blocked, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	b.change()
-	if err := b.pub.Checkpoint(); err != nil {
+	if err := b.Pub.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if _, err := b.pub.Publish(publish.Content{}); err == nil || !strings.Contains(err.Error(), "manifest") {
+		if _, err := b.Pub.Publish(publish.Content{}); err == nil || !strings.Contains(err.Error(), "manifest") {
 			t.Fatalf("publishing gave %v", err)
 		}
 	}
@@ -128,12 +132,12 @@ func TestFailedPublicationLeavesTheLastOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 6 {
-		b.publish()
+		b.Publish()
 		b.change()
 	}
-	b.publish()
-	b.same()
-	if files := b.files(); len(files) > publish.Keep+1 {
+	b.Publish()
+	b.Same()
+	if files := b.Files(); len(files) > publish.Keep+1 {
 		t.Fatalf("too many files are left: %v", files)
 	}
 }
@@ -141,14 +145,14 @@ func TestFailedPublicationLeavesTheLastOne(t *testing.T) {
 // Refresh changes what is said of the newest generation and nothing else.
 func TestRefresh(t *testing.T) {
 	b := newBed(t)
-	b.publish()
-	dir := generation.Dir(b.data, database)
+	b.Publish()
+	dir := b.Dir()
 	before, err := generation.Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	later := before.PublishedAt.Add(1)
-	if err := b.pub.Refresh(generation.Position{GTIDSet: "g:1-5"}, later); err != nil {
+	if err := b.Pub.Refresh(generation.Position{GTIDSet: "g:1-5"}, later); err != nil {
 		t.Fatal(err)
 	}
 	m, err := generation.Read(dir)
@@ -158,5 +162,5 @@ func TestRefresh(t *testing.T) {
 	if m.Position.GTIDSet != "g:1-5" || !m.SourceTime.Equal(later) || m.File != before.File || m.Generation != before.Generation {
 		t.Fatalf("the manifest became %+v", m)
 	}
-	b.same()
+	b.Same()
 }

@@ -13,50 +13,50 @@ func TestSpaceIsGivenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
-			b.exec(`CREATE OR REPLACE TABLE t AS SELECT i AS id, i AS v, 'text ' || hash(i) AS s FROM range(3000000) r(i);
+			b.Exec(`CREATE OR REPLACE TABLE t AS SELECT i AS id, i AS v, 'text ' || hash(i) AS s FROM range(3000000) r(i);
 				COMMENT ON TABLE t IS 'it''s kept'; COMMENT ON COLUMN t.v IS 'this too'; CREATE SCHEMA _duckling; CREATE TABLE _duckling.progress AS SELECT 7 AS seq`)
-			b.publish()
+			b.Publish()
 			full := b.size()
-			b.exec(shrink)
+			b.Exec(shrink)
 			for range 3 {
-				b.publish()
-				b.exec("UPDATE t SET v = v + 1 WHERE id % 200003 = 0")
+				b.Publish()
+				b.Exec("UPDATE t SET v = v + 1 WHERE id % 200003 = 0")
 			}
-			b.publish()
-			if yes, err := b.file.Wasteful(); err != nil {
+			b.Publish()
+			if yes, err := b.File.Wasteful(); err != nil {
 				t.Fatal(err)
 			} else if yes {
-				want := number(t, b.conn)
-				b.conn.Close()
-				if err := b.file.Compact(); err != nil {
+				want := b.Sum()
+				b.Conn.Close()
+				if err := b.File.Compact(); err != nil {
 					t.Fatal(err)
 				}
-				b.file.Close()
-				b.open()
-				if got := number(t, b.conn); got != want {
+				b.File.Close()
+				b.Open()
+				if got := b.Sum(); got != want {
 					t.Fatalf("compacting changed the rows: sum %d became %d", want, got)
 				}
-				b.publish()
+				b.Publish()
 			}
-			b.same()
+			b.Same()
 			if left := b.size(); left > full*35/100 {
 				t.Fatalf("of %d bytes %d are left with a tenth of the rows", full, left)
 			}
 			if name != "replaced by a copy" {
-				b.exec(`SELECT CASE WHEN count(*) <> 2 THEN error('comments or the other schema are lost') END FROM (
+				b.Exec(`SELECT CASE WHEN count(*) <> 2 THEN error('comments or the other schema are lost') END FROM (
 					SELECT comment FROM duckdb_tables() WHERE table_name = 't' AND comment = 'it''s kept' UNION ALL
 					SELECT comment FROM duckdb_columns() WHERE table_name = 't' AND comment = 'this too')`)
 			}
-			b.exec("UPDATE _duckling.progress SET seq = 8")
+			b.Exec("UPDATE _duckling.progress SET seq = 8")
 		})
 	}
 }
 
 func (b *bed) size() int64 {
-	b.t.Helper()
-	size, err := b.file.Size()
+	b.T.Helper()
+	size, err := b.File.Size()
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	return size
 }

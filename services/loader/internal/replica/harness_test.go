@@ -27,6 +27,7 @@ import (
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/frame"
 	"github.com/chittihq/duckling/pkg/generation"
+	"github.com/chittihq/duckling/services/loader/internal/filetest"
 	"github.com/chittihq/duckling/services/loader/internal/frametest"
 	"github.com/chittihq/duckling/services/loader/internal/live"
 	"github.com/chittihq/duckling/services/loader/internal/replica"
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 	case "writer":
 		err = openForWriting()
 	default:
-		os.Exit(m.Run())
+		os.Exit(filetest.Main(m))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,11 +60,12 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
+func config(data string) replica.Config {
+	return replica.Config{Database: database, DataDir: data, DuckDB: live.Options{Threads: 2}, BatchRows: 2000, BatchDelay: 5 * time.Millisecond}
+}
+
 func newReplica(data string, b *bus.Bus, log *slog.Logger) *replica.Replica {
-	return replica.New(replica.Config{
-		Database: database, DataDir: data, DuckDB: live.Options{Threads: 2},
-		BatchRows: 2000, BatchDelay: 5 * time.Millisecond, PublishInterval: 0,
-	}, b, replica.NewMetrics(prometheus.NewRegistry()), log)
+	return replica.New(config(data), b, replica.NewMetrics(prometheus.NewRegistry()), log)
 }
 
 func runLoader(ctx context.Context) error {

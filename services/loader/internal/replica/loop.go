@@ -290,6 +290,7 @@ func (s *session) chores(ctx context.Context, idle bool) {
 	}
 	s.purge(ctx)
 	s.pub.verify()
+	s.pub.look()
 	if !s.pub.ended.IsZero() {
 		s.metrics.generationAge(s.cfg.Database, time.Since(s.pub.ended))
 	}

@@ -18,6 +18,8 @@ type Metrics struct {
 	checked, differing, mended                    *prometheus.CounterVec
 	checkRunning, checkSuccess                    *prometheus.GaugeVec
 	age, fileBytes, memoryBytes                   *prometheus.GaugeVec
+	generations, waiting                          *prometheus.GaugeVec
+	publications                                  *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -37,6 +39,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(m)
 		return m
 	}
+	how := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "duckling_loader_publications_total", Help: "Generations published, by how the file was made: blocks, full, clone.",
+	}, []string{"database", "how"})
+	reg.MustRegister(how)
 	seconds := prometheus.ExponentialBuckets(0.001, 2, 16)
 	return &Metrics{
 		frameBytes:        counter("frames_read_bytes_total", "Size of the frames read from the stream."),
@@ -50,6 +56,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		publish:           histogram("publish_seconds", "Time to copy and announce a generation, without its checkpoint.", seconds),
 		batchRows:         histogram("batch_rows", "Rows of a batch.", prometheus.ExponentialBuckets(1, 4, 12)),
 		age:               gauge("generation_age_seconds", "Time since the newest generation was published."),
+		generations:       gauge("generations_count", "Generations on disk, those that only a reader keeps there among them."),
+		waiting:           gauge("publish_waiting", "1 while a generation waits until readers let go of older ones."),
+		publications:      how,
 		fileBytes:         gauge("file_bytes", "Size of the live file."),
 		memoryBytes:       gauge("duckdb_memory_bytes", "Memory that DuckDB holds for the database."),
 		lag:               gauge("lag_seconds", "Age of what is applied, by the source's clock."),
@@ -75,7 +84,16 @@ func (m *Metrics) batch(database string, rows int, took time.Duration) {
 	m.batchSeconds.WithLabelValues(database).Observe(took.Seconds())
 }
 
-func (m *Metrics) published(database string, r result) {
+func (m *Metrics) published(database string, r result, generations int) {
+	how := "blocks"
+	switch {
+	case r.Cloned:
+		how = "clone"
+	case r.Full:
+		how = "full"
+	}
+	m.publications.WithLabelValues(database, how).Inc()
+	m.generations.WithLabelValues(database).Set(float64(generations))
 	m.blocks.WithLabelValues(database).Add(float64(r.Copied))
 	m.checkpointSeconds.WithLabelValues(database).Observe(r.checkpoint.Seconds())
 	m.publish.WithLabelValues(database).Observe(r.Took.Seconds())

@@ -18,6 +18,9 @@ const share = 4
 // retry is how long a failed publication waits for its next attempt.
 const retry = time.Second
 
+// patience is how long readers may keep a publication waiting before that is said: long queries that come one after the other do so for moments.
+const patience = 5 * time.Second
+
 // publisher runs publications beside the loop. The loop waits for the
 // checkpoint only, and only with its next transaction on the file.
 type publisher struct {
@@ -34,6 +37,9 @@ type publisher struct {
 	ended     time.Time
 	failing   bool
 	running   bool
+	// crowded is since when a publication waits for readers, zero when none does; told is true once that was said.
+	crowded time.Time
+	told    bool
 	// seq is the progress that the newest generation of this session holds, starting that of the one on its way.
 	seq, starting uint64
 	results       chan result
@@ -101,18 +107,57 @@ func (p *publisher) start(content publish.Content, seq uint64) {
 func (p *publisher) finished(r result) {
 	p.running, p.failing = false, r.err != nil
 	now := time.Now()
-	if r.err != nil {
-		p.dirty = true
-		p.next = now.Add(retry)
+	var crowded *publish.CrowdedError
+	switch {
+	case errors.As(r.err, &crowded):
+		p.dirty, p.next = true, now.Add(retry)
+		p.wait(crowded)
+		return
+	case r.err != nil:
+		p.dirty, p.next = true, now.Add(retry)
 		p.unpublished(r.err)
 		return
 	}
+	p.waited()
 	p.ended, p.seq = now, p.starting
 	took := now.Sub(p.began)
 	p.next = later(p.began.Add(p.cfg.PublishInterval), now.Add((share-1)*took))
 	p.refreshed = now
-	p.metrics.published(p.cfg.Database, r)
+	p.metrics.published(p.cfg.Database, r, p.Generations())
 	p.published(r.Generation)
+}
+
+// wait notes that readers hold too many generations. Rows go on being applied, and readers keep the newest generation there is.
+func (p *publisher) wait(crowded *publish.CrowdedError) {
+	if p.crowded.IsZero() {
+		p.crowded = time.Now()
+		p.metrics.waiting.WithLabelValues(p.cfg.Database).Set(1)
+	}
+	if p.told || time.Since(p.crowded) < patience {
+		return
+	}
+	p.told = true
+	p.log.Warn("publishing waits for readers; what is committed meanwhile is safe and is shown to nobody", "reason", crowded)
+	p.condition("publishing waits: " + crowded.Error())
+	if err := p.Wait(); err != nil { // readers that are not told let go when their queries end
+		p.log.Warn("readers cannot be told that a publication waits for them", "error", err)
+	}
+}
+
+// waited notes the end of a wait, if there was one.
+func (p *publisher) waited() {
+	if p.told {
+		p.log.Info("publishing goes on", "waited", time.Since(p.crowded))
+	}
+	p.crowded, p.told = time.Time{}, false
+	p.metrics.waiting.WithLabelValues(p.cfg.Database).Set(0)
+}
+
+// look ends the wait for readers as soon as there is room.
+func (p *publisher) look() {
+	if !p.crowded.IsZero() && !p.busy() && p.Room() {
+		p.next = time.Now()
+	}
 }
 
 func earlier(a, b time.Time) time.Time {
