@@ -11,7 +11,7 @@ import (
 // SetDefault takes the column's default from information_schema's COLUMN_DEFAULT. MariaDB writes it there as SQL and MySQL as the value.
 // Only constants are taken. Those of TIMESTAMP columns are not: they depend on the time zone of the session that declared them.
 func (c *Column) SetDefault(text string, asSQL bool) {
-	quoted := false
+	var quoted bool
 	if asSQL {
 		if text, quoted = unquote(text); !quoted && c.quotes() {
 			return
