@@ -77,9 +77,9 @@ func mysqlbinlog(ctx context.Context, program string, db *sql.DB, files []string
 }
 
 // bareSelect reads a table and drops it.
-func bareSelect(ctx context.Context, db *sql.DB) (measured, error) {
+func bareSelect(ctx context.Context, db *sql.DB, table string) (measured, error) {
 	began := time.Now()
-	rows, err := db.QueryContext(ctx, "SELECT * FROM orders")
+	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table)
 	if err != nil {
 		return measured{}, err
 	}

@@ -87,7 +87,7 @@ func measureStream(ctx context.Context, program string, changes, size int) (rows
 	if err != nil {
 		return nil, err
 	}
-	floor, err := bareSelect(ctx, db)
+	floor, err := bareSelect(ctx, db, "orders")
 	if err != nil {
 		return nil, err
 	}
@@ -157,19 +157,8 @@ const tick = 10 * time.Millisecond
 
 // begin starts NATS and ingest, and returns how long ingest took from its first message until the table was copied.
 func (m *meter) begin(ctx context.Context) (time.Duration, error) {
-	if err := m.stack.NATS.Start(); err != nil {
+	if err := m.connect(ctx); err != nil {
 		return 0, err
-	}
-	for {
-		var err error
-		m.bus, err = bus.Connect(ctx, bus.Config{URL: m.stack.NATSURL(), Name: "bench", Logger: slog.New(slog.DiscardHandler)})
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return 0, err
-		}
-		time.Sleep(tick)
 	}
 	if err := m.stack.Ingest.Start(); err != nil {
 		return 0, err
@@ -180,6 +169,21 @@ func (m *meter) begin(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	err := m.await(ctx, func(at *seen) bool { return at.streaming })
 	return time.Since(began), err
+}
+
+// connect starts NATS.
+func (m *meter) connect(ctx context.Context) error {
+	if err := m.stack.NATS.Start(); err != nil {
+		return err
+	}
+	for {
+		var err error
+		m.bus, err = bus.Connect(ctx, bus.Config{URL: m.stack.NATSURL(), Name: "bench", Logger: slog.New(slog.DiscardHandler)})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(tick)
+	}
 }
 
 // seen is what the stream's last message tells.

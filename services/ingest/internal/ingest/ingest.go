@@ -36,8 +36,10 @@ type Config struct {
 	ZeroDates string `env:"ZERO_DATES" envDefault:"null"`
 	// ResyncRate is how many rows a second are read of a source at most, for checks and scheduled rebuilds; 0 means as many as can be.
 	ResyncRate int `env:"RESYNC_MAX_ROWS_PER_SECOND" envDefault:"200000"`
-	// CopyRate is how many rows a second a copy reads of a source at most; 0 means as many as can be.
+	// CopyRate is how many rows a second all copies together read of a source at most; 0 means as many as can be.
 	CopyRate int `env:"COPY_MAX_ROWS_PER_SECOND"`
+	// CopyConnections is how many connections to a source read tables at once.
+	CopyConnections int `env:"COPY_CONNECTIONS" envDefault:"4"`
 }
 
 var zeroDates = map[string]cdcv1.ZeroDates{
@@ -58,6 +60,9 @@ func (c *Config) Problems() []string {
 	}
 	if c.CopyRate < 0 {
 		problems = append(problems, "COPY_MAX_ROWS_PER_SECOND must not be negative")
+	}
+	if c.CopyConnections < 1 {
+		problems = append(problems, "COPY_CONNECTIONS must be at least 1")
 	}
 	return problems
 }
@@ -180,6 +185,7 @@ func (c *Config) configs() ([]source.Config, error) {
 			PauseDestructive: c.Destructive == "pause",
 			ResyncRate:       c.ResyncRate,
 			CopyRate:         c.CopyRate,
+			CopyConnections:  c.CopyConnections,
 		})
 	}
 	return out, nil

@@ -270,7 +270,7 @@ func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, table string, tra
 		if err := s.lock(ctx, reader, table); err != nil {
 			return "", 0, err
 		}
-		return s.Head(ctx)
+		return s.headOn(ctx, reader)
 	case s.Flavor == binlog.MariaDB:
 		return s.snapshot(ctx, reader)
 	}
@@ -283,7 +283,7 @@ func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, table string, tra
 		if err := openSnapshot(ctx, reader); err != nil {
 			return err
 		}
-		file, offset, err = s.Head(ctx)
+		file, offset, err = s.headOn(ctx, locker)
 		return err
 	})
 	return file, offset, err

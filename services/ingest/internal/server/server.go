@@ -61,6 +61,13 @@ func Connect(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// KeepIdle keeps that many connections, beside one for questions, for a minute after their use: many small tables would
+// spend their time on logging in.
+func (s *Server) KeepIdle(n int) {
+	s.DB.SetMaxIdleConns(n + 1)
+	s.DB.SetConnMaxIdleTime(time.Minute)
+}
+
 // Close ends all connections.
 func (s *Server) Close() error { return s.DB.Close() }
 

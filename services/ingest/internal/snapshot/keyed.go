@@ -11,29 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
 )
 
-const (
-	// copyReaders is how many ranges are read at once. More would take the source's
-	// cores from its own work before they made the copy faster.
-	copyReaders = 3
-	// rangeBytes is the size that ranges aim at, by the source's estimate of its rows.
-	rangeBytes = 4 << 20
-	// ahead is how many pieces of a range are read before its turn to be published.
-	ahead = 12
-)
-
-// span is a range of keys: after < key <= upto. The bounds are literals for a
-// statement, one for each key column; a nil bound is open.
-type span struct {
-	after, upto []string
-	pieces      chan Piece
-	err         error // set before pieces is closed
-}
+// rangeBytes is the size that ranges aim at, by the source's estimate of its rows.
+const rangeBytes = 4 << 20
 
 // Keyed reads the table by key, in order, going on after resume if that is set. Each of its connections first waits until it
 // sees everything up to visible. Pieces come in key order.
@@ -42,38 +25,25 @@ func (c *Copy) Keyed(ctx context.Context, visible binlog.Position, resume []byte
 	if err != nil {
 		return err
 	}
-	readers := c.Readers
-	if readers == 0 {
-		readers = copyReaders
-	}
-	work, order := make(chan *span), make(chan *span, readers)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(work)
-		defer close(order)
-		return c.walk(ctx, after, func(s *span) error {
-			for _, to := range []chan *span{order, work} {
-				select {
-				case to <- s:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			return nil
-		})
-	})
-	for range readers {
-		group.Go(func() error { return c.readSpans(ctx, visible, work) })
-	}
-	group.Go(func() error {
-		for s := range order {
-			if err := forward(ctx, s, emit); err != nil {
-				return err
-			}
+	return c.visibly(ctx, visible, func(conn *sql.Conn) error {
+		if c.Bounds == nil {
+			return c.walk(ctx, conn, after, func(s *span) error { return c.readSpan(ctx, conn, s, emit) })
 		}
-		return nil
+		return c.spread(ctx, conn, visible, after, emit)
 	})
-	return group.Wait()
+}
+
+// visibly runs what reads rows on a connection that sees everything up to visible.
+func (c *Copy) visibly(ctx context.Context, visible binlog.Position, read func(*sql.Conn) error) error {
+	conn, err := c.Server.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
+	}
+	defer conn.Close()
+	if err := c.Server.AwaitVisible(ctx, conn, visible, c.Table.Name); err != nil {
+		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
+	}
+	return read(conn)
 }
 
 // bound reads the mark of a piece; an empty one is no bound.
@@ -87,46 +57,18 @@ func (c *Copy) bound(mark []byte) (key []string, err error) {
 	return key, nil
 }
 
-// forward emits a span's pieces as they come.
-func forward(ctx context.Context, s *span, emit Emit) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case piece, ok := <-s.pieces:
-			if !ok {
-				return s.err
-			}
-			if err := emit(piece); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// walk finds the bounds of ranges, ahead of the readers: by the source's estimates where it can, else by stepping along the index.
-func (c *Copy) walk(ctx context.Context, after []string, found func(*span) error) error {
-	conn, err := c.Server.DB.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
-	}
-	defer conn.Close()
+// walk finds the bounds of ranges: by the source's estimates where it can, else by stepping along the index.
+func (c *Copy) walk(ctx context.Context, conn *sql.Conn, after []string, found func(*span) error) error {
 	rows := min(max(rangeBytes/max(c.Table.RowBytes, 1), 1), 100_000)
 	divided, err := c.divide(ctx, conn, after, rows, found)
-	if err != nil {
-		return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
-	}
-	for !divided {
-		upto, err := c.step(ctx, conn, after, rows)
-		if err != nil {
-			return fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
+	for err == nil && !divided {
+		var upto []string
+		if upto, err = c.step(ctx, conn, after, rows); err == nil {
+			err = found(&span{after: after, upto: upto})
 		}
-		if err := found(&span{after: after, upto: upto, pieces: make(chan Piece, ahead)}); err != nil || upto == nil {
-			return err
-		}
-		after = upto
+		after, divided = upto, upto == nil
 	}
-	return nil
+	return err
 }
 
 // step returns the key that many rows further, nil when there are fewer.
@@ -150,30 +92,13 @@ func (c *Copy) step(ctx context.Context, conn *sql.Conn, after []string, rows ui
 		upto, err = literals(columns, values)
 		return err
 	})
-	return upto, err
-}
-
-// readSpans is one reader: a connection that reads one range after the other.
-func (c *Copy) readSpans(ctx context.Context, visible binlog.Position, work <-chan *span) error {
-	conn, err := c.Server.DB.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
+		return nil, fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
 	}
-	defer conn.Close()
-	if err := c.Server.AwaitVisible(ctx, conn, visible, c.Table.Name); err != nil {
-		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
-	}
-	for s := range work {
-		s.err = c.readSpan(ctx, conn, s)
-		close(s.pieces)
-		if s.err != nil {
-			return s.err
-		}
-	}
-	return nil
+	return upto, nil
 }
 
-func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span) error {
+func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span, emit Emit) error {
 	columns := c.keyColumns()
 	names, positions := make([]string, len(columns)), make([]int, len(columns))
 	for i, column := range columns {
@@ -204,15 +129,7 @@ func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span) error {
 		}
 		return json.Marshal(text)
 	}
-	err := c.scan(ctx, conn, statement, mark, last, func(p Piece) error {
-		select {
-		case s.pieces <- p:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
-	if err != nil {
+	if err := c.scan(ctx, conn, statement, mark, last, emit); err != nil {
 		return fmt.Errorf("reading %q: %w", c.Table.Name, err)
 	}
 	return nil

@@ -42,7 +42,7 @@ func (c *Copy) divide(ctx context.Context, conn *sql.Conn, after []string, rows 
 	statement := fmt.Sprintf("SELECT MIN(%s), MAX(%s) FROM %s FORCE INDEX (%s)%s", name, name,
 		c.Server.Name(c.Table.Name), mysqltype.QuoteName(c.Table.Index), where([]string{name}, after, nil))
 	if err := conn.QueryRowContext(ctx, statement).Scan(&first, &last); err != nil {
-		return false, err
+		return false, fmt.Errorf("reading key ranges of %q: %w", c.Table.Name, err)
 	}
 	low, ok1 := ordinal(first.String)
 	high, ok2 := ordinal(last.String)
@@ -53,7 +53,7 @@ func (c *Copy) divide(ctx context.Context, conn *sql.Conn, after []string, rows 
 		return false, err
 	}
 	// What is beyond the last key by now is read with the last range.
-	return true, found(&span{after: r.after, pieces: make(chan Piece, ahead)})
+	return true, found(&span{after: r.after})
 }
 
 // split finds the spans of low to high, both included.
@@ -71,7 +71,7 @@ func (r *ranges) split(ctx context.Context, low, high uint64) error {
 	}
 	if r.rows > 0 && r.rows+rows > r.limit {
 		upto := []string{number(r.upto)}
-		if err := r.found(&span{after: r.after, upto: upto, pieces: make(chan Piece, ahead)}); err != nil {
+		if err := r.found(&span{after: r.after, upto: upto}); err != nil {
 			return err
 		}
 		r.after, r.rows = upto, 0
@@ -90,7 +90,7 @@ func (r *ranges) estimate(ctx context.Context, low, high uint64) (uint64, error)
 	rows, err := r.conn.QueryContext(ctx, fmt.Sprintf(explain+" SELECT %s FROM %s USE INDEX (%s) WHERE %s BETWEEN %s AND %s",
 		name, r.copy.Server.Name(r.copy.Table.Name), mysqltype.QuoteName(r.copy.Table.Index), name, number(low), number(high)))
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("reading key ranges of %q: %w", r.copy.Table.Name, err)
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()

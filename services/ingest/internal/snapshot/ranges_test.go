@@ -38,23 +38,7 @@ func TestRangesOfIntegerKeys(t *testing.T) {
 			if err := s.Exec(t.Context(), append(statements, "ANALYZE TABLE dense")...); err != nil {
 				t.Fatal(err)
 			}
-			host, port, err := net.SplitHostPort(s.Addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n, err := strconv.ParseUint(port, 10, 16)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, err := server.Connect(t.Context(), server.Config{Host: host, Port: uint16(n), User: "root", Password: mysqltest.RootPassword, Schema: "shop"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer source.Close()
-			tables, err := catalog.Read(t.Context(), source)
-			if err != nil {
-				t.Fatal(err)
-			}
+			source, tables := connect(t, s)
 			for name, table := range tables {
 				checkRanges(t, &Copy{Server: source, Table: table, Definition: table.Definition()}, name, rows)
 			}
@@ -62,11 +46,38 @@ func TestRangesOfIntegerKeys(t *testing.T) {
 	}
 }
 
+func connect(t *testing.T, s *mysqltest.Server) (*server.Server, map[string]*catalog.Table) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := server.Connect(t.Context(), server.Config{Host: host, Port: uint16(n), User: "root", Password: mysqltest.RootPassword, Schema: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close() })
+	tables, err := catalog.Read(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source, tables
+}
+
 func checkRanges(t *testing.T, c *Copy, name string, rows int) {
 	t.Helper()
 	total, spans := 0, 0
 	var after []string
-	err := c.walk(t.Context(), nil, func(s *span) error {
+	conn, err := c.Server.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	err = c.walk(t.Context(), conn, nil, func(s *span) error {
 		if fmt.Sprint(s.after) != fmt.Sprint(after) {
 			t.Errorf("%s: a range begins at %v, the one before ended at %v", name, s.after, after)
 		}

@@ -25,8 +25,8 @@ type Copy struct {
 	Server     *server.Server
 	Table      *catalog.Table
 	Definition *cdcv1.TableDefinition
-	// Readers is how many ranges are read at once; 0 means as many as a copy reads.
-	Readers int
+	// Bounds are what a table with a key may take beyond the connection that its reader holds; nil for nothing.
+	Bounds *Bounds
 }
 
 // Piece is a run of rows in the order they are to be published.
@@ -36,6 +36,8 @@ type Piece struct {
 	Resume []byte
 	// Undated counts dates that were carried as null.
 	Undated uint64
+
+	waits bool // it holds room in Bounds
 }
 
 // Emit takes a piece, and with it the ownership of its rows.

@@ -14,7 +14,7 @@ import (
 	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
 )
 
-// A check is a copy that sends hashes of rows. It is read as a copy is, but by one reader, at a bounded rate, and without a
+// A check is a copy that sends hashes of rows. It is read as a copy is, but alone and on one connection, at a bounded rate, and without a
 // lock also where there is no key. It changes nothing about the table, is not in State, and ends with this run: the loader, which asked for it, asks
 // again. Afterwards the loader may ask for the rows of some of its chunks.
 
@@ -63,15 +63,19 @@ func (c *copies) stopCheck(table, reason string) {
 			c.void(p, reason)
 		}
 	}
-	if c.active != nil && c.active.table == table && c.active.check != nil {
-		c.void(c.active, reason)
+	for _, job := range c.active {
+		if job.table == table && job.check != nil {
+			c.void(job, reason)
+		}
 	}
 }
 
 // giveWay ends the check under way when a copy waits, which somebody needs more.
 func (c *copies) giveWay() {
-	if c.active.check != nil && slices.ContainsFunc(c.waiting, func(w waitingCopy) bool { return w.check == nil && c.ready(w) }) {
-		c.void(c.active, "a copy came first")
+	for _, job := range c.active {
+		if job.check != nil && slices.ContainsFunc(c.waiting, func(w waitingCopy) bool { return w.check == nil && c.due(w) }) {
+			c.void(job, "a copy came first")
+		}
 	}
 }
 
@@ -130,10 +134,9 @@ func (c *copies) beginCheck(ctx context.Context, job *copying, known *catalog.Ta
 
 // readCheck reads the rows of a check, or those that were asked for.
 func (c *copies) readCheck(ctx context.Context, job *copying, table *snapshot.Copy, begin beginning) (*place, error) {
-	table.Readers = 1
 	n := uint32(0)
 	emit := func(p snapshot.Piece) error {
-		if err := job.pace.wait(ctx, p.Rows.Len()); err != nil {
+		if err := c.keepPace(ctx, job, p.Rows.Len()); err != nil {
 			return err
 		}
 		chunk, err := hashed(job, p, begin.definition, n)

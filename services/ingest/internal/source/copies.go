@@ -9,20 +9,28 @@ import (
 
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 	"github.com/chittihq/duckling/services/ingest/internal/catalog"
+	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
 )
 
-// copies reads tables one after the other, beside the stream. All fields belong to the loop; the
-// goroutine that reads sends what it has as steps and waits where it needs an answer.
+// copies reads tables beside the stream, as many at once as there are connections for; a table that is large takes those that are
+// free. All fields belong to the loop; the goroutines that read send what they have as steps and wait where they need an answer.
 type copies struct {
 	r       *run
 	steps   chan step
 	jobs    chan *copying
+	bounds  *snapshot.Bounds
 	waiting []waitingCopy
-	active  *copying
+	// active are being read, and those that were stopped until their reader has noticed.
+	active []*copying
+	// copyPace and resyncPace bound how fast rows are read by all together.
+	copyPace, resyncPace *pace
 	// pending are copies with a place that the stream has not passed yet.
 	pending []*copying
 	paused  *bool // only the loop of the run under way uses it
 	retries map[string]int
+	// holding: a copy holds the stream, and holds are those that wait to.
+	holding bool
+	holds   []*copying
 	// voided are checks that ended without a result, to be told.
 	voided []*copying
 }
@@ -58,8 +66,6 @@ type copying struct {
 	cancel context.CancelFunc
 	ctx    context.Context //nolint:containedctx // a job handed to another goroutine, which ends with it
 
-	// pace bounds how fast rows are read, nil for as fast as they can be.
-	pace   *pace
 	slowly bool
 	check  *checking // nil for a copy
 	// refused is that of waitingCopy.
@@ -80,94 +86,9 @@ type beginning struct {
 }
 
 func (c *copies) init(r *run, paused *bool) {
-	c.r, c.paused, c.steps, c.jobs, c.retries = r, paused, make(chan step), make(chan *copying, 1), map[string]int{}
-}
-
-// queue asks for a copy of a table once the stream has got to where the source stands now.
-func (c *copies) queue(ctx context.Context, table, reason string) error {
-	return c.queueWith(ctx, waitingCopy{table: table, reason: reason})
-}
-
-func (c *copies) queueWith(ctx context.Context, w waitingCopy) (err error) {
-	if w.after.file, w.after.offset, err = c.r.server.Head(ctx); err != nil {
-		return err
-	}
-	c.add(w)
-	return nil
-}
-
-// queueNow asks for a copy without waiting for the stream.
-func (c *copies) queueNow(table, reason string) {
-	c.add(waitingCopy{table: table, reason: reason})
-}
-
-// add queues a copy in place of any other of the table, and a check in place of any other check. Two copies at once would
-// each end what both began.
-func (c *copies) add(w waitingCopy) {
-	c.waiting = slices.DeleteFunc(c.waiting, func(have waitingCopy) bool { return have.table == w.table && (have.check == nil) == (w.check == nil) })
-	if w.check == nil {
-		c.stopCopy(w.table)
-	}
-	c.waiting = append(c.waiting, w)
-}
-
-// stopCopy gives up the table's copy that is under way.
-func (c *copies) stopCopy(table string) {
-	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table && p.check == nil })
-	if c.active != nil && c.active.table == table && c.active.check == nil {
-		c.active.stopped = true
-		c.r.metrics.copyOver(c.r.cfg.ID, table)
-		c.active.cancel()
-	}
-}
-
-// stop gives up a table's copy or check, under way or waiting.
-func (c *copies) stop(table string) {
-	c.stopCheck(table, "the table changed")
-	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table })
-	c.stopCopy(table)
-}
-
-// advance starts the next copy when there is none, and completes those that the stream has caught up with.
-func (c *copies) advance(ctx context.Context) error {
-	if err := c.passed(ctx); err != nil {
-		return err
-	}
-	if err := c.tellVoided(ctx); err != nil {
-		return err
-	}
-	if c.active != nil {
-		c.giveWay()
-	}
-	if c.active != nil || *c.paused {
-		return nil
-	}
-	i := slices.IndexFunc(c.waiting, c.ready)
-	if i < 0 {
-		return nil
-	}
-	w := c.waiting[i]
-	c.waiting = slices.Delete(c.waiting, i, i+1)
-	jobCtx, cancel := context.WithCancel(ctx)
-	c.active = &copying{
-		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
-		begun: make(chan beginning, 1), held: make(chan struct{}, 1), check: w.check, refused: w.refused,
-	}
-	rate := 0
-	if w.check == nil {
-		rate = c.r.cfg.CopyRate
-	}
-	if w.slowly || w.check != nil {
-		rate = slower(rate, c.r.cfg.ResyncRate)
-	}
-	c.active.pace, c.active.slowly = newPace(rate), w.slowly
-	c.jobs <- c.active
-	return nil
-}
-
-// ready says that a waiting copy may begin.
-func (c *copies) ready(w waitingCopy) bool {
-	return (w.after == place{} || c.reached(w.after)) && !time.Now().Before(w.notBefore)
+	n := max(r.cfg.CopyConnections, 1)
+	c.r, c.paused, c.steps, c.jobs, c.retries = r, paused, make(chan step), make(chan *copying, n), map[string]int{}
+	c.bounds, c.copyPace, c.resyncPace = snapshot.NewBounds(n), newPace(r.cfg.CopyRate), newPace(r.cfg.ResyncRate)
 }
 
 func (c *copies) reached(p place) bool { return c.r.position.Reached(p.file, p.offset) }
@@ -226,7 +147,8 @@ func (c *copies) takeOne(ctx context.Context) error {
 func (c *copies) take(ctx context.Context, s step) error {
 	job := s.job
 	if s.over {
-		c.active = nil
+		same := func(x *copying) bool { return x == job }
+		c.active, c.holds = slices.DeleteFunc(c.active, same), slices.DeleteFunc(c.holds, same)
 		job.cancel()
 	}
 	switch {
@@ -240,6 +162,10 @@ func (c *copies) take(ctx context.Context, s step) error {
 		return c.begin(ctx, job, s.known)
 	case s.hold:
 		return c.hold(ctx, job)
+	case s.frozen:
+		job.cut = s.at
+		c.pending = append(c.pending, job)
+		return c.passed(ctx)
 	case s.chunk != nil:
 		return c.chunk(ctx, job, s.chunk)
 	case s.piece != nil:
@@ -329,23 +255,35 @@ func (c *copies) leaveOut(ctx context.Context, known *catalog.Table) error {
 	return c.r.writer.Event(ctx, event, "quarantine", known.Name, c.r.position)
 }
 
-// hold keeps the stream from moving while a snapshot is taken, so that the stream cannot be past its place.
+// hold keeps the stream from moving while a snapshot is taken, so that the stream cannot be past its place. What other copies
+// send meanwhile moves nothing; another that wishes to hold the stream does so afterwards.
 func (c *copies) hold(ctx context.Context, job *copying) error {
+	if c.holding {
+		c.holds = append(c.holds, job)
+		return nil
+	}
 	if err := c.r.writer.Flush(ctx); err != nil {
 		return err
 	}
+	c.holding = true
 	job.held <- struct{}{}
-	select {
-	case s := <-c.steps: // nobody else sends: one copy reads at a time
-		if s.frozen {
-			job.cut = s.at
-			c.pending = append(c.pending, job)
-			return c.passed(ctx)
+	for c.holding {
+		select {
+		case s := <-c.steps:
+			c.holding = s.job != job || !s.frozen && !s.over
+			if err := c.take(ctx, s); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		return c.take(ctx, s)
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if len(c.holds) == 0 {
+		return nil
+	}
+	next := c.holds[0]
+	c.holds = c.holds[1:]
+	return c.hold(ctx, next)
 }
 
 func (c *copies) piece(ctx context.Context, job *copying, s step) error {

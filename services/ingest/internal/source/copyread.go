@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/chittihq/duckling/services/ingest/internal/catalog"
 	"github.com/chittihq/duckling/services/ingest/internal/publish"
 	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
@@ -24,12 +26,21 @@ type step struct {
 	err       error
 }
 
-// run reads one copy after the other.
+// run reads copies, each with a connection that the loop has taken for it.
 func (c *copies) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for range c.bounds.Connections() {
+		group.Go(func() error { return c.readAll(ctx) })
+	}
+	return group.Wait()
+}
+
+func (c *copies) readAll(ctx context.Context) error {
 	for {
 		select {
 		case job := <-c.jobs:
 			at, err := c.read(job)
+			c.bounds.Give()
 			if err := c.send(ctx, step{job: job, over: true, at: at, err: err}); err != nil {
 				return err
 			}
@@ -74,8 +85,9 @@ func (c *copies) read(job *copying) (*place, error) {
 	if job.check != nil {
 		return c.readCheck(ctx, job, table, begin)
 	}
+	table.Bounds = c.bounds
 	emit := func(p snapshot.Piece) error {
-		if err := job.pace.wait(ctx, p.Rows.Len()); err != nil {
+		if err := c.keepPace(ctx, job, p.Rows.Len()); err != nil {
 			return err
 		}
 		return c.send(ctx, step{job: job, piece: &p})

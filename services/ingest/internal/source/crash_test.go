@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,7 @@ const (
 	childURL    = "DUCKLING_TEST_NATS_URL"
 	childAddr   = "DUCKLING_TEST_MYSQL_ADDR"
 	childSchema = "DUCKLING_TEST_MYSQL_SCHEMA"
+	childRate   = "DUCKLING_TEST_COPY_RATE" // optional
 )
 
 func runChild() int {
@@ -38,7 +40,8 @@ func runChild() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	cfg := Config{ID: "shop", ServerID: 4242, Server: serverConfig(os.Getenv(childAddr), os.Getenv(childSchema))}
+	cfg := Config{ID: "shop", ServerID: 4242, Server: serverConfig(os.Getenv(childAddr), os.Getenv(childSchema)), CopyConnections: 4}
+	cfg.CopyRate, _ = strconv.Atoi(os.Getenv(childRate))
 	if err := New(cfg, b, log, NewMetrics(prometheus.NewRegistry())).Run(ctx); err != nil {
 		return 1
 	}

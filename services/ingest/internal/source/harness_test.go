@@ -120,7 +120,7 @@ func newRig(t testing.TB, flavor mysqltest.Flavor, args ...string) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.bus.Close)
-	r.config = Config{ID: "shop", ServerID: 4242, Server: serverConfig(r.mysql.Addr, r.schema)}
+	r.config = Config{ID: "shop", ServerID: 4242, Server: serverConfig(r.mysql.Addr, r.schema), CopyConnections: 4}
 	if err := r.bus.EnsureStream(t.Context(), r.config.ID, bus.StreamOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -46,13 +46,14 @@ func TestDefinitionsAreSeenLate(t *testing.T) {
 func TestOneCopyOfATable(t *testing.T) {
 	c := copies{r: &run{metrics: NewMetrics(prometheus.NewRegistry())}}
 	ctx, cancel := context.WithCancel(t.Context())
-	c.active = &copying{table: "orders", cancel: cancel}
+	active := &copying{table: "orders", cancel: cancel}
+	c.active = []*copying{{table: "other"}, active}
 	c.pending = []*copying{{table: "orders"}, {table: "other"}}
 	for range 2 {
 		c.queueNow("orders", "it was altered")
 	}
-	if !c.active.stopped || ctx.Err() == nil || len(c.pending) != 1 || len(c.waiting) != 1 {
+	if !active.stopped || ctx.Err() == nil || len(c.pending) != 1 || len(c.waiting) != 1 {
 		t.Errorf("beside the copy that waits there are one under way (stopped: %v), %d that end and %d that wait",
-			c.active.stopped, len(c.pending)-1, len(c.waiting)-1)
+			active.stopped, len(c.pending)-1, len(c.waiting)-1)
 	}
 }

@@ -2,53 +2,59 @@ package source
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/chittihq/duckling/pkg/bus"
 )
 
-// A paused copy reads nothing, while changes go on, and goes on where it was. Without a bound it would be over before the pause.
+// Paused copies read nothing, while changes go on, and go on where they were; one without a key begins again. Without a bound they
+// would be over before the pause.
 func TestCopiesPauseAndResume(t *testing.T) {
 	flavors(t, func(t *testing.T, r *rig) {
-		r.config.CopyRate = 5000
-		r.exec(orders, "CREATE TABLE beside (id INT PRIMARY KEY)")
+		r.config.CopyRate = 20_000
+		r.exec(orders, "CREATE TABLE beside (id INT PRIMARY KEY)", "CREATE TABLE bag (v VARCHAR(200), n INT)")
 		r.fill(30_000)
-		r.start()
-		copied := func(m *model) int {
-			if c := m.copies["orders"]; c != nil {
-				return len(c.table.rows)
+		r.exec("CREATE TABLE other LIKE orders", "INSERT INTO other SELECT * FROM orders", "INSERT INTO bag SELECT REPEAT('x', 100), id % 5000 FROM orders")
+		large := []string{"orders", "other", "bag"}
+		stop := r.start()
+		for round := range 2 {
+			r.eventually("all copies are under way", func(m *model) bool {
+				return len(m.underWay()) == len(large) && m.tables["beside"] != nil
+			})
+			if s := r.ask(ControlRequest{Op: "pause"}); !s.Paused || s.CaughtUp {
+				t.Fatalf("the answer to the pause is %+v", s)
 			}
-			return 0
+			r.exec(fmt.Sprintf("INSERT INTO beside VALUES (%d)", 2*round), "UPDATE orders SET total = total + 1 WHERE id % 1000 = 0", "DELETE FROM bag WHERE n = 7 LIMIT 2")
+			beside := func(n int) {
+				r.t.Helper()
+				r.eventually("changes go on", func(m *model) bool { return len(m.tables["beside"].rows) == n })
+			}
+			beside(2*round + 1)
+			r.mu.Lock()
+			was := r.model.underWay()
+			r.mu.Unlock()
+			r.exec(fmt.Sprintf("INSERT INTO beside VALUES (%d)", 2*round+1))
+			beside(2*round + 2)
+			r.mu.Lock()
+			if now := r.model.underWay(); len(was) != len(large) || !maps.Equal(was, now) {
+				t.Errorf("during the pause copies went from %v to %v", was, now)
+			}
+			r.mu.Unlock()
+			if s := r.ask(ControlRequest{Op: "resume"}); s.Paused {
+				t.Error("it is still paused")
+			}
+			r.eventually("the copy without a key has begun again", func(m *model) bool { return m.begun["bag"] == round+2 })
 		}
-		r.eventually("the copy is under way", func(m *model) bool { return copied(m) > 0 && m.tables["beside"] != nil })
-		if s := r.ask(ControlRequest{Op: "pause"}); !s.Paused || s.CaughtUp {
-			t.Fatalf("the answer to the pause is %+v", s)
-		}
-		r.exec("INSERT INTO beside VALUES (1)", "UPDATE orders SET total = total + 1 WHERE id % 1000 = 0")
-		beside := func(n int) {
-			r.t.Helper()
-			r.eventually("changes go on", func(m *model) bool { return len(m.tables["beside"].rows) == n })
-		}
-		beside(1)
-		r.mu.Lock()
-		was := copied(r.model)
-		r.mu.Unlock()
-		if was == 0 || was >= 30_000 {
-			t.Fatalf("%d rows were copied before the pause", was)
-		}
-		r.exec("INSERT INTO beside VALUES (2)")
-		beside(2)
-		r.mu.Lock()
-		if now := copied(r.model); now != was {
-			t.Errorf("%d rows were copied during the pause", now-was)
-		}
-		r.mu.Unlock()
-		if s := r.ask(ControlRequest{Op: "resume"}); s.Paused {
-			t.Error("it is still paused")
-		}
+		stop()
+		r.config.CopyRate = 0
+		r.start()
 		r.converge()
-		if r.model.begun["orders"] != 1 {
-			t.Errorf("the copy was begun %d times", r.model.begun["orders"])
+		for _, name := range []string{"orders", "other"} {
+			if n := r.model.begun[name]; n != 1 {
+				t.Errorf("the copy of %s was begun %d times", name, n)
+			}
 		}
 	})
 }

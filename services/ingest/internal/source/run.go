@@ -103,6 +103,7 @@ func (s *Source) runOnce(ctx context.Context) error {
 		views: map[*binlog.TableMap]*view{}, touched: map[string]bool{}, prepared: map[string]*prepared{},
 	}
 	r.copies.init(r, &s.copiesPaused)
+	srv.KeepIdle(r.copies.bounds.Connections())
 	if err := r.begin(ctx, s, h, publisher); err != nil {
 		return err
 	}

@@ -39,8 +39,10 @@ type Config struct {
 	PauseDestructive bool
 	// ResyncRate is how many rows a second are read at most for checks and scheduled rebuilds; 0 means as many as can be.
 	ResyncRate int
-	// CopyRate bounds every copy likewise, beside ResyncRate where that applies too.
+	// CopyRate bounds all copies together likewise, beside ResyncRate where that applies too.
 	CopyRate int
+	// CopyConnections is how many connections read tables at once; at least one does.
+	CopyConnections int
 	// Rules are what becomes of columns. What was sent before a mask was set stays as it was until the table is copied anew; where
 	// Dates has changed, the tables that it concerns are.
 	mysqltype.Rules
