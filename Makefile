@@ -50,7 +50,7 @@ build: ## Build the binaries into bin/.
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/ github.com/nats-io/nats-server/v2
 
 .PHONY: testdb
-testdb: ## Get MySQL 9.7, MariaDB 10.11, Redis, Chromium and Python for tests and the demo, beside the host's own.
+testdb: ## Get MySQL 9.7, MariaDB 10.11, Redis, Chromium, Python and mkfs.xfs for tests and the demo, beside the host's own.
 	@scripts/testdb.sh install all
 
 ##@ Checks

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11,
-# Redis for the integration guide's fallback, Chromium for the client's browser build, and Python with requests for
-# the samples of docs/rest.md.
+# Redis for the integration guide's fallback, Chromium for the client's browser build, Python with requests for
+# the samples of docs/rest.md, and mkfs.xfs for a file system on which files share blocks.
 #
 # All are Debian packages unpacked into a private folder, MySQL from sid, the others from
 # bookworm, each with the C library it was built for. Nothing is installed on the host, no
 # service is started, and root is not needed: apt works on private lists and an empty dpkg
 # status, dpkg-deb unpacks, and the servers run under the ld.so that came with them.
 #
-#   testdb.sh install [mysql|mariadb|redis|chromium|python|all]   idempotent; a second run returns at once
+#   testdb.sh install [mysql|mariadb|redis|chromium|python|xfs|all]   idempotent; a second run returns at once
 #   testdb.sh env                           where the servers are, as shell assignments
 #
 # Each flavour's folder holds
@@ -126,6 +126,31 @@ SQL
 }
 
 as_root_user() { if [ "$(id -u)" = 0 ]; then echo --user=root; fi; }
+
+# mkfs.xfs and what it runs on.
+install_xfs() {
+  local folder=$target/xfs.partial loader libs
+  if [ "$(sed -n 2p "$target/xfs/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  unpack bookworm xfsprogs "$folder"
+  mv "$(find "$folder/root" -name mkfs.xfs -type f)" "$folder/mkfs.xfs"
+  find "$folder/root/usr" -mindepth 1 -maxdepth 1 ! -name 'lib*' -exec rm -rf {} +
+  rm -rf "${folder:?}"/root/{etc,var,bin,sbin}
+  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
+  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
+  libs=$(basename "$(dirname "$loader")")
+  cat > "$folder/server" <<LAUNCHER
+#!/bin/sh
+here=\$(dirname "\$(readlink -f "\$0")")
+exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" "\$here/mkfs.xfs" "\$@"
+LAUNCHER
+  chmod +x "$folder/server"
+  { "$folder/server" -V; echo "recipe $recipe"; } > "$folder/version"
+  rm -rf "${target:?}/xfs"
+  mv "$folder" "$target/xfs"
+  say "mkfs.xfs is ready: $(sed -n 1p "$target/xfs/version")"
+}
 
 # A Redis needs its binary and libraries only. redis-tools has the binary; redis-server, a link to it.
 install_redis() {
@@ -260,15 +285,16 @@ install_all() {
     redis | all) install_redis ;;&
     chromium | all) install_chromium ;;&
     python | all) install_python ;;&
-    mysql | mariadb | redis | chromium | python | all) ;;
-    *) die "no such server: $1 (mysql, mariadb, redis, chromium, python or all)" ;;
+    xfs | all) install_xfs ;;&
+    mysql | mariadb | redis | chromium | python | xfs | all) ;;
+    *) die "no such server: $1 (mysql, mariadb, redis, chromium, python, xfs or all)" ;;
   esac
 }
 
 print_env() {
   local flavour
   printf 'DUCKLING_TESTDB=%q\n' "$target"
-  for flavour in mysql mariadb redis chromium python; do
+  for flavour in mysql mariadb redis chromium python xfs; do
     if [ -r "$target/$flavour/version" ]; then
       printf 'DUCKLING_TESTDB_%s=%q\n' "${flavour^^}" "$(sed -n 1p "$target/$flavour/version")"
     fi

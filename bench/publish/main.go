@@ -31,16 +31,19 @@ func main() {
 func run(ctx context.Context) error {
 	page := report.New("publish", "Loader: checkpoint and publication of a generation after a batch of 1000 mixed changes at random keys, "+
 		"as the table grows, against a copy of the whole file. Means of 10. The curve is in [docs/publish.svg](../../docs/publish.svg).")
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "xxx", "-bench", "Publish", "-benchtime", "10x", "-timeout", "30m", "./internal/apply")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "xxx", "-bench", "Publish|Clone", "-benchtime", "10x", "-timeout", "30m", "./internal/apply")
 	cmd.Dir = "../services/loader"
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("running the loader's benchmarks: %w\n%s", err, out)
 	}
-	points, err := read(out)
+	points, err := read(out, "BenchmarkPublish/")
 	if err != nil {
 		return err
+	}
+	if len(points) == 0 {
+		return fmt.Errorf("the loader's benchmarks said nothing:\n%s", out)
 	}
 	var rows [][]string
 	checkpoint, publish, full := plot.Line{Name: "checkpoint"}, plot.Line{Name: "publish"}, plot.Line{Name: "copy of the file"}
@@ -56,6 +59,22 @@ func run(ctx context.Context) error {
 		}
 	}
 	page.Table([]string{"rows", "blocks of 256 KiB", "copied", "checkpoint ms", "publish ms", "full copy ms", "of a full copy"}, rows...)
+	clones, err := read(out, "BenchmarkClone/")
+	if err != nil {
+		return err
+	}
+	if len(clones) > 0 {
+		page.Line("Where the file system shares blocks between files (FICLONE) nothing is copied. Both rows of a size are on an XFS in a file, one made with `reflink=1`, one without; " +
+			"what sharing spares is the room and the first copy, and DuckDB's checkpoint pays for writing to shared blocks.")
+		rows = nil
+		for _, p := range clones {
+			rows = append(rows, []string{
+				fmt.Sprint(p.rows), p.variant, fmt.Sprintf("%.1f", p.figures["blocks/op"]), fmt.Sprintf("%.1f", p.figures["checkpoint-ms"]), fmt.Sprintf("%.1f", p.figures["ns/op"]/1e6),
+				fmt.Sprintf("%.0f", p.figures["full-copy-ms"]),
+			})
+		}
+		page.Table([]string{"rows", "blocks", "copied", "checkpoint ms", "publish ms", "first copy ms"}, rows...)
+	}
 	chart := plot.Chart{Title: "Publishing a batch of 1000 changes", X: "rows in the table", Y: "milliseconds", Lines: []plot.Line{full, checkpoint, publish}}
 	return errors.Join(page.Save(), chart.Save(picture))
 }
@@ -63,32 +82,31 @@ func run(ctx context.Context) error {
 // point is what the benchmark says of one size.
 type point struct {
 	rows    int
+	variant string
 	figures map[string]float64
 }
 
-// read takes the lines of go test -bench: a name, the number of runs, and pairs of a figure and its unit.
-func read(out []byte) ([]point, error) {
+// read takes the lines of go test -bench that begin with a prefix: a name, the number of runs, and pairs of a figure and its unit.
+func read(out []byte, prefix string) ([]point, error) {
 	var points []point
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || !strings.HasPrefix(fields[0], "BenchmarkPublish/") {
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], prefix) {
 			continue
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(fields[0], "BenchmarkPublish/"), "-")
-		rows, err := strconv.Atoi(name)
+		name, _, _ := strings.Cut(strings.TrimPrefix(fields[0], prefix), "-")
+		size, variant, _ := strings.Cut(name, "/")
+		rows, err := strconv.Atoi(size)
 		if err != nil {
 			return nil, fmt.Errorf("reading %q: %w", lines.Text(), err)
 		}
-		p := point{rows: rows, figures: map[string]float64{}}
+		p := point{rows: rows, variant: variant, figures: map[string]float64{}}
 		for i := 2; i+1 < len(fields); i += 2 {
 			if p.figures[fields[i+1]], err = strconv.ParseFloat(fields[i], 64); err != nil {
 				return nil, fmt.Errorf("reading %q: %w", lines.Text(), err)
 			}
 		}
 		points = append(points, p)
-	}
-	if len(points) == 0 {
-		return nil, fmt.Errorf("the loader's benchmarks said nothing:\n%s", out)
 	}
 	return points, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/frame"
 	"github.com/chittihq/duckling/services/loader/internal/apply"
+	"github.com/chittihq/duckling/services/loader/internal/filetest"
 	"github.com/chittihq/duckling/services/loader/internal/frametest"
 	"github.com/chittihq/duckling/services/loader/internal/live"
 	"github.com/chittihq/duckling/services/loader/internal/publish"
@@ -31,8 +32,9 @@ type bench struct {
 	*apply.Applier
 }
 
-func newBench(b *testing.B, rows int) *bench {
-	dir := b.TempDir()
+func newBench(b *testing.B, rows int) *bench { return newBenchIn(b, b.TempDir(), rows) }
+
+func newBenchIn(b *testing.B, dir string, rows int) *bench {
 	file, err := live.Open(dir, source, live.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -189,47 +191,57 @@ func BenchmarkCopy(b *testing.B) {
 // Checkpoint and publication after a batch of 1000 mixed changes, beside a copy of the whole file.
 func BenchmarkPublish(b *testing.B) {
 	for _, rows := range []int{1_000_000, 5_000_000, 10_000_000, 50_000_000} {
-		b.Run(fmt.Sprint(rows), func(b *testing.B) {
-			x := newBench(b, rows)
-			var copied, blocks int64
-			full := 0.0
-			var checkpoints time.Duration
-			publish := func() {
-				r, err := x.pub.Publish(publish.Content{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				if r.Full {
-					full = float64(r.Took.Microseconds()) / 1000
-				}
-				copied, blocks = copied+r.Copied, r.Blocks
-			}
-			batch := func() {
-				x.add(x.mixed(1000))
-				if _, err := x.Commit(); err != nil {
-					b.Fatal(err)
-				}
-				start := time.Now()
-				x.checkpoint()
-				checkpoints += time.Since(start)
-			}
-			for range 4 {
-				batch()
-				publish()
-			}
-			copied, checkpoints = 0, 0
-			n := 0
-			for b.Loop() {
-				b.StopTimer()
-				batch()
-				b.StartTimer()
-				publish()
-				n++
-			}
-			b.ReportMetric(float64(checkpoints.Microseconds())/1000/float64(n), "checkpoint-ms")
-			b.ReportMetric(float64(copied)/float64(n), "blocks/op")
-			b.ReportMetric(float64(blocks), "blocks")
-			b.ReportMetric(full, "full-copy-ms")
-		})
+		b.Run(fmt.Sprint(rows), func(b *testing.B) { publications(b, b.TempDir(), rows) })
 	}
+}
+
+// The same on two file systems made alike, of which one shares blocks between files.
+func BenchmarkClone(b *testing.B) {
+	for _, rows := range []int{1_000_000, 10_000_000} {
+		b.Run(fmt.Sprintf("%d/shared", rows), func(b *testing.B) { publications(b, filetest.XFS(b, true), rows) })
+		b.Run(fmt.Sprintf("%d/copied", rows), func(b *testing.B) { publications(b, filetest.XFS(b, false), rows) })
+	}
+}
+
+func publications(b *testing.B, dir string, rows int) {
+	x := newBenchIn(b, dir, rows)
+	var copied, blocks int64
+	full := 0.0
+	var checkpoints time.Duration
+	publish := func() {
+		r, err := x.pub.Publish(publish.Content{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if r.Full {
+			full = float64(r.Took.Microseconds()) / 1000
+		}
+		copied, blocks = copied+r.Copied, r.Blocks
+	}
+	batch := func() {
+		x.add(x.mixed(1000))
+		if _, err := x.Commit(); err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		x.checkpoint()
+		checkpoints += time.Since(start)
+	}
+	for range 4 {
+		batch()
+		publish()
+	}
+	copied, checkpoints = 0, 0
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		batch()
+		b.StartTimer()
+		publish()
+		n++
+	}
+	b.ReportMetric(float64(checkpoints.Microseconds())/1000/float64(n), "checkpoint-ms")
+	b.ReportMetric(float64(copied)/float64(n), "blocks/op")
+	b.ReportMetric(float64(blocks), "blocks")
+	b.ReportMetric(full, "full-copy-ms")
 }

@@ -115,6 +115,14 @@ func (b *Bed) Dir() string { return generation.Dir(b.Data, Database) }
 // Same makes sure that the newest generation can be read, as gateways do, and holds what the live file does.
 func (b *Bed) Same() {
 	b.T.Helper()
+	if got, want := b.NewestSum(), b.Sum(); got != want {
+		b.T.Fatalf("generation has sum %d, the live file %d", got, want)
+	}
+}
+
+// NewestSum is Sum of the newest generation.
+func (b *Bed) NewestSum() int64 {
+	b.T.Helper()
 	m, err := generation.Read(b.Dir())
 	if err != nil {
 		b.T.Fatal(err)
@@ -130,9 +138,7 @@ func (b *Bed) Same() {
 	if err != nil {
 		b.T.Fatal(err)
 	}
-	if want := b.Sum(); got != want {
-		b.T.Fatalf("generation has sum %d, the live file %d", got, want)
-	}
+	return got
 }
 
 func read(path string) (int64, error) {

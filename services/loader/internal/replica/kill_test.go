@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chittihq/duckling/pkg/generation"
+	"github.com/chittihq/duckling/services/loader/internal/filetest"
 	"github.com/chittihq/duckling/services/loader/internal/frametest"
 )
 
@@ -61,8 +62,12 @@ func TestKilledLoaderAppliesEachFrameOnce(t *testing.T) {
 // Readers in another process see whole transactions only, in their order, while
 // the loader writes.
 func TestReadersSeeWholeBatchesInOrder(t *testing.T) {
+	t.Run("copied blocks", func(t *testing.T) { readersSeeWholeBatches(t, t.TempDir()) })
+	t.Run("shared blocks", func(t *testing.T) { readersSeeWholeBatches(t, filetest.XFS(t, true)) })
+}
+
+func readersSeeWholeBatches(t *testing.T, data string) {
 	st := newStream(t)
-	data := t.TempDir()
 	s := frametest.New(1, database, st.put)
 	defs := s.CreateSteps()
 	process(t, "loader", data, st.server.ClientURL())
