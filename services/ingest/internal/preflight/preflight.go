@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
 	"github.com/chittihq/duckling/services/ingest/internal/server"
 )
 
@@ -72,6 +73,7 @@ func Check(ctx context.Context, s *server.Server, serverID uint32, follow func(t
 	}
 	for _, look := range []func() ([]Finding, error){
 		func() ([]Finding, error) { return checkTables(ctx, s, follow) },
+		func() ([]Finding, error) { return checkCharsets(ctx, s, follow) },
 		func() ([]Finding, error) { return cascades(ctx, s) },
 	} {
 		more, err := look()
@@ -142,7 +144,7 @@ func (v *variables) gtid() Finding {
 		return Finding{Grade: Pass, Check: "gtid_mode", Detail: mode}
 	}
 	return Finding{Warn, "gtid_mode", fmt.Sprintf("it is %q: places are told by file and offset, which do not outlive a failover", mode),
-		"SET GLOBAL enforce_gtid_consistency = ON; then gtid_mode OFF_PERMISSIVE, ON_PERMISSIVE, ON, one after the other"}
+		"SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON"}
 }
 
 // grants reads what the account may do. SHOW GRANTS includes the roles that are active.
@@ -169,13 +171,14 @@ func (v *variables) grants() []Finding {
 		v.err = fmt.Errorf("reading the account's grants: %w", err)
 		return nil
 	}
+	account := v.account()
 	check := func(grade Grade, why, scope string, names ...string) Finding {
 		for _, line := range all {
 			if granted(line, v.s.Schema, scope, names) {
 				return Finding{Grade: Pass, Check: "grant " + names[0]}
 			}
 		}
-		return Finding{grade, "grant " + names[0], "the account lacks it: " + why, fmt.Sprintf("GRANT %s ON %s TO <account>", names[0], scope)}
+		return Finding{grade, "grant " + names[0], "the account lacks it: " + why, fmt.Sprintf("GRANT %s ON %s TO %s", names[0], scope, account)}
 	}
 	schema := "`" + v.s.Schema + "`.*"
 	monitor := []string{"REPLICATION CLIENT", "BINLOG MONITOR"}
@@ -187,6 +190,15 @@ func (v *variables) grants() []Finding {
 		check(Fail, "the place in the binlog cannot be read", "*.*", monitor...),
 		check(Warn, "tables may be invisible or unreadable", schema, "SELECT"),
 	}
+}
+
+// account is how statements name the account that the service uses.
+func (v *variables) account() string {
+	var user, host string
+	if v.err == nil {
+		v.err = v.s.DB.QueryRowContext(v.ctx, "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), SUBSTRING_INDEX(CURRENT_USER(), '@', -1)").Scan(&user, &host)
+	}
+	return mysqltype.QuoteName(user) + "@" + mysqltype.QuoteName(host)
 }
 
 // granted reports whether a line of SHOW GRANTS gives one of the privileges on all schemas, or on

@@ -2,6 +2,8 @@ package preflight
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,7 +56,11 @@ func (v *variables) identity(id uint32) Finding {
 	used, err := v.replicas()
 	switch {
 	case err != nil:
-		return Finding{Warn, name, "the source does not tell which ids are in use: " + err.Error(), "GRANT REPLICATION SLAVE ON *.* TO <account>"}
+		grant := "REPLICATION SLAVE"
+		if v.s.Flavor == binlog.MariaDB {
+			grant = "REPLICATION MASTER ADMIN"
+		}
+		return Finding{Warn, name, "the source does not tell which ids are in use: " + err.Error(), "GRANT " + grant + " ON *.* TO " + v.account()}
 	case used[id]:
 		return Finding{Warn, name, fmt.Sprintf("a replica with id %d is connected: this service, or another that must have another id", id),
 			"unless it is this service, set MYSQL_SERVER_ID to an id that no server has"}
@@ -101,11 +107,8 @@ func checkTables(ctx context.Context, s *server.Server, follow func(table string
 	}
 	maps.DeleteFunc(tables, func(name string, _ *catalog.Table) bool { return follow != nil && !follow(name) })
 	var findings []Finding
-	var rows, bytes uint64
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		t := tables[name]
-		rows += t.Rows
-		bytes += t.Rows * t.RowBytes
 		switch {
 		case t.Unsupported != nil:
 			findings = append(findings, Finding{Fail, "table " + name, t.Unsupported.Error() + "; the table is left out, the others are followed", "change it, or exclude the table in DATABASES_FILE"})
@@ -117,9 +120,34 @@ func checkTables(ctx context.Context, s *server.Server, follow func(table string
 				"ALTER TABLE " + s.Name(name) + " ENGINE=InnoDB"})
 		}
 	}
-	size := Finding{Grade: Pass, Check: "size", Detail: fmt.Sprintf("%d tables of about %d rows and %s by the source's estimate; DuckDB compresses them, "+
-		"and needs the room twice while a table is copied anew", len(tables), rows, human(bytes))}
-	return append([]Finding{size}, findings...), nil
+	size, err := checkSize(ctx, s, tables)
+	return append([]Finding{size}, findings...), err
+}
+
+// checkSize tells how much there is to copy and how large DuckDB's files become at most, by the source's statistics. The loader keeps its
+// own file and three generations of it, and has a table twice while it is copied anew.
+func checkSize(ctx context.Context, s *server.Server, tables map[string]*catalog.Table) (Finding, error) {
+	const name = "size"
+	var rows, bytes, largest uint64
+	for _, table := range slices.Sorted(maps.Keys(tables)) {
+		t := tables[table]
+		if t.Rows == 0 && t.Unsupported == nil {
+			var one int
+			err := s.DB.QueryRowContext(ctx, "SELECT 1 FROM "+s.Name(table)+" LIMIT 1").Scan(&one)
+			switch {
+			case err == nil:
+				return Finding{Warn, name, fmt.Sprintf("it cannot be told: the source's statistics say that %q is empty, and it is not", table),
+					"ANALYZE TABLE " + s.Name(table)}, nil
+			case !errors.Is(err, sql.ErrNoRows) && !server.Is(err, 1142): // a grant that is missing is told of by itself
+				return Finding{}, fmt.Errorf("reading table %q: %w", table, err)
+			}
+		}
+		rows += t.Rows
+		bytes += t.Rows * t.RowBytes
+		largest = max(largest, t.Rows*t.RowBytes)
+	}
+	return Finding{Grade: Pass, Check: name, Detail: fmt.Sprintf("%d tables of about %d rows and %s by the source's estimate: DuckDB's file and its three generations "+
+		"have less than %s, for they are compressed", len(tables), rows, human(bytes), human(4*(bytes+largest)))}, nil
 }
 
 func human(bytes uint64) string {
