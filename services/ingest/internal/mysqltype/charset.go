@@ -107,9 +107,9 @@ func (c *Charset) text(s []byte) (string, error) {
 		}
 		return string(out), nil
 	case c.decode != nil:
-		return string(c.decode(nil, s)), nil
+		s = c.decode(nil, s)
 	}
-	return string(s), nil
+	return string([]rune(string(s))), nil // see appendUTF8
 }
 
 // appendUTF8 adds text to a TEXT column, which must hold valid UTF-8. MySQL

@@ -10,7 +10,7 @@ import (
 	"github.com/chittihq/duckling/pkg/frame"
 )
 
-// RefusedError names a date that no calendar has, in a column whose dates must be real.
+// RefusedError names a date that no calendar has, in a column whose dates must be real: by Rules, or because it is part of the key.
 type RefusedError struct {
 	Column string
 	// Value is MySQL's text; empty where a mask hides it.
@@ -25,7 +25,7 @@ func (e *RefusedError) Error() string {
 	if value == "" {
 		value = "a masked date"
 	}
-	return value + " is no date of the calendar, and ZERO_DATES is refuse"
+	return value + " is no date of the calendar, which ZERO_DATES=refuse and keys do not allow"
 }
 
 // Mend is the statement that takes all such values of the column from the table.

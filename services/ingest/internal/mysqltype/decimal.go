@@ -1,6 +1,7 @@
 package mysqltype
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -79,6 +80,7 @@ func storedDecimalText(dst, data []byte, precision, scale int) []byte {
 		}
 		digits = append(digits, buf[:n]...)
 	})
+	negative = negative && len(bytes.Trim(digits, "0")) > 0 // MariaDB stores -0 and prints 0
 	whole := digits[:precision-scale]
 	for len(whole) > 0 && whole[0] == '0' {
 		whole = whole[1:]

@@ -1,6 +1,7 @@
 package mysqltype
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -17,8 +18,16 @@ func (c *Column) SetInitial(literal string, quoted bool) bool {
 		if !isPlainNumber(literal) {
 			return false
 		}
-		if _, fraction, _ := strings.Cut(literal, "."); c.kind != kindFloat && c.kind != kindDouble && len(fraction) > c.scale {
+		_, fraction, _ := strings.Cut(literal, ".")
+		switch {
+		case c.kind == kindFloat || c.kind == kindDouble:
+			if strings.Contains(c.SourceType, "(") && fraction != "" { // FLOAT(M,D) rounds
+				return false
+			}
+		case len(fraction) > c.scale:
 			return false
+		case c.kind == kindWideDecimal: // text, with all the digits that rows have
+			value = wideText(literal, c.scale)
 		}
 	case kindYear:
 		if len(literal) != 4 || !isInteger(literal) {
@@ -69,8 +78,25 @@ func (c *Column) SetImplicitInitial() bool {
 	return false
 }
 
+// wideText writes a plain number as the server prints it with that many digits after the point.
+func wideText(number string, scale int) string {
+	digits, negative := strings.CutPrefix(number, "-")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	text := string(unfilled([]byte("0" + whole)))
+	if scale > 0 {
+		text += "." + fraction + strings.Repeat("0", scale-len(fraction))
+	}
+	if negative && strings.Trim(text, "0.") != "" {
+		return "-" + text
+	}
+	return text
+}
+
 // declared finds a label as the column declares it. Sets with several members are left out.
 func (c *Column) declared(label string) (string, bool) {
+	if slices.Contains(c.Labels(), label) { // where case counts, others may differ from it by case only
+		return label, true
+	}
 	for _, l := range c.Labels() {
 		if strings.EqualFold(l, label) {
 			return l, true

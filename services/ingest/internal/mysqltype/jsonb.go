@@ -199,7 +199,7 @@ func appendJSONString(dst, s []byte) []byte {
 }
 
 // appendJSONDouble writes the shortest text that reads back as f, in MySQL's
-// form: plain from 1e-15 to 1e15, and always with a point or an exponent so that
+// form: plain from 1e-15 to 1e15, and up to 1e16 where a fraction is left; always with a point or an exponent so that
 // it stays a double.
 func appendJSONDouble(dst []byte, f float64) []byte {
 	format := strconv.AppendFloat(nil, f, 'e', -1, 64)
@@ -210,7 +210,7 @@ func appendJSONDouble(dst []byte, f float64) []byte {
 			break
 		}
 	}
-	if f == 0 || exponent >= -15 && exponent < 15 {
+	if f == 0 || exponent >= -15 && exponent < 15 || exponent == 15 && f != math.Trunc(f) {
 		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
 		if f == math.Trunc(f) {
 			dst = append(dst, ".0"...)

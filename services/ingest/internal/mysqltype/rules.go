@@ -1,6 +1,8 @@
 package mysqltype
 
 import (
+	"slices"
+
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 )
 
@@ -36,5 +38,15 @@ func (r Rules) Apply(table string, columns []Column, key []string) ([]Column, er
 			kept = append(kept, c)
 		}
 	}
+	keepDates(kept, key)
 	return kept, CheckKey(kept, key)
+}
+
+// keepDates refuses dates in a key that would become null, under which several rows would have one key.
+func keepDates(columns []Column, key []string) {
+	for i := range columns {
+		if c := &columns[i]; c.dates != cdcv1.ZeroDates_ZERO_DATES_TEXT && slices.Contains(key, c.Name) {
+			c.dates = cdcv1.ZeroDates_ZERO_DATES_REFUSE
+		}
+	}
 }

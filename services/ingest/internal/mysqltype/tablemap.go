@@ -82,6 +82,7 @@ func NewImage(table string, columns []MapColumn, known []Column, key []string, c
 		im.key = append(im.key, i)
 		im.isKey[i] = true
 	}
+	keepDates(im.Columns, key)
 	if err := CheckKey(im.Columns, key); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,9 @@ func (c *Column) appendBytes(b *frame.ColumnBuilder, v []byte) (dated bool, err 
 		appendUTF8(b, v)
 	case kindJSON:
 		b.Bytes(v)
-	case kindWideDecimal, kindUUID, kindInet4, kindInet6, kindBinary, kindBlob, kindVector:
+	case kindWideDecimal:
+		b.Bytes(unfilled(v))
+	case kindUUID, kindInet4, kindInet6, kindBinary, kindBlob, kindVector:
 		b.Bytes(v)
 	case kindGeometry:
 		err = appendGeometry(b, v)
@@ -76,6 +78,14 @@ func (c *Column) appendBytes(b *frame.ColumnBuilder, v []byte) (dated bool, err 
 		return true, fmt.Errorf("column %q: %w", c.Name, err)
 	}
 	return dated, nil
+}
+
+// unfilled leaves out the zeros of ZEROFILL.
+func unfilled(decimal []byte) []byte {
+	for len(decimal) > 1 && decimal[0] == '0' && decimal[1] != '.' {
+		decimal = decimal[1:]
+	}
+	return decimal
 }
 
 // storedUUID writes MariaDB's UUID. Versions 1 to 5 are stored with their five

@@ -133,3 +133,51 @@ func TestMask(t *testing.T) {
 		t.Error("a redacted value shows, or may be a key")
 	}
 }
+
+// What rows from before a column was added hold is said as later rows have it, or not at all.
+func TestInitial(t *testing.T) {
+	wide := Column{kind: kindWideDecimal, precision: 65, scale: 4, SourceType: "decimal(65,4)"}
+	exact := Column{kind: kindEnum, SourceType: "enum('a','B','b','A')"}
+	for _, test := range []struct {
+		column  Column
+		literal string
+		want    string // empty: not said
+	}{
+		{wide, "0", "0.0000"}, {wide, "-007.5", "-7.5000"}, {wide, "-0", "0.0000"}, {wide, "1.23456", ""},
+		{Column{kind: kindFloat, SourceType: "float"}, "1.5", "1.5"}, {Column{kind: kindFloat, SourceType: "float(7,3)"}, "1.23456", ""},
+		{exact, "A", "A"}, {exact, "b", "b"}, {Column{kind: kindEnum, SourceType: "enum('a')"}, "A", "a"},
+	} {
+		if ok := test.column.SetInitial(test.literal, true); ok != (test.want != "") || ok && *test.column.Initial != test.want {
+			t.Errorf("%s with default %s: %v, %v", test.column.SourceType, test.literal, ok, test.column.Initial)
+		}
+	}
+}
+
+// Numbers as the server prints them: measured on MySQL 9.7, which writes a fraction out below 1e16.
+func TestJSONDoubles(t *testing.T) {
+	for f, want := range map[float64]string{
+		-1806525027056404.8: "-1806525027056404.8", 1e15: "1e15", 123456789012345.5: "123456789012345.5", 1234567890123456: "1.234567890123456e15",
+		999999999999999: "999999999999999.0", 1e-15: "0.000000000000001", 1e-16: "1e-16", 9007199254740993: "9.007199254740992e15",
+	} {
+		if got := string(appendJSONDouble(nil, f)); got != want {
+			t.Errorf("%v is %s, want %s", f, got, want)
+		}
+	}
+}
+
+// ZEROFILL is how a number is shown, and -0 is what MariaDB stores and does not show.
+func TestDecimalsAsText(t *testing.T) {
+	for text, want := range map[string]string{"0001.50": "1.50", "0000": "0", "00.5": "0.5", "-12.3": "-12.3"} {
+		if got := string(unfilled([]byte(text))); got != want {
+			t.Errorf("%s is %s, want %s", text, got, want)
+		}
+	}
+	zero := make([]byte, decimalSize(40, 2))
+	for i := range zero {
+		zero[i] = 0xff // the complement of nothing
+	}
+	zero[0] = 0x7f
+	if got := string(storedDecimalText(nil, zero, 40, 2)); got != "0.00" {
+		t.Errorf("minus nothing is %s", got)
+	}
+}

@@ -21,15 +21,18 @@ type ID struct {
 	State uint64
 	// What is the transaction, or the kind of frame.
 	What string
-	// Part counts the frames of one transaction; of a statement on several tables it is "i-n".
+	// Part counts the frames of one transaction; of a statement on several tables it is "i-n"; else it may be a table's name.
 	Part string
 }
 
+// String keeps to what the bus takes as an id. A long name is cut: the bus makes ids differ by itself.
 func (id ID) String() string {
-	return fmt.Sprintf("%d/%d/%s/%s", id.Epoch, id.State, url.PathEscape(id.What), id.Part)
+	const most = 64
+	part := url.PathEscape(id.Part)
+	return fmt.Sprintf("%d/%d/%s/%s", id.Epoch, id.State, url.PathEscape(id.What), part[:min(len(part), most)])
 }
 
-// ParseID reads the id of a message of the stream. What the bus added at its end is ignored.
+// ParseID reads the id of a message of the stream. A name in Part stays as it was escaped, and what the bus added at its end is ignored.
 func ParseID(text string) (ID, error) {
 	parts := strings.Split(text, "/")
 	if len(parts) < 4 {

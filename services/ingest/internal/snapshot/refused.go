@@ -30,6 +30,9 @@ func (c *Copy) refused(err error, row []driver.Value, mark func([]driver.Value) 
 	if !errors.As(err, &e.Date) {
 		return err
 	}
+	if slices.Contains(c.Table.Key, e.Date.Column) { // the row cannot be asked for by such a key
+		return e
+	}
 	var markErr error
 	if e.Mark, markErr = mark(row); markErr != nil {
 		return markErr

@@ -22,9 +22,9 @@ func cell(v *frame.ColumnView, c *cdcv1.Column, i int) string {
 	case cdcv1.Type_TYPE_UINT8, cdcv1.Type_TYPE_UINT16, cdcv1.Type_TYPE_UINT32, cdcv1.Type_TYPE_UINT64:
 		return strconv.FormatUint(v.Uint(i), 10)
 	case cdcv1.Type_TYPE_FLOAT:
-		return strconv.FormatFloat(v.Float64(i), 'g', -1, 32)
+		return strconv.FormatFloat(v.Float64(i)+0, 'g', -1, 32)
 	case cdcv1.Type_TYPE_DOUBLE:
-		return strconv.FormatFloat(v.Float64(i), 'g', -1, 64)
+		return strconv.FormatFloat(v.Float64(i)+0, 'g', -1, 64) // -0 is 0, as it is to DuckDB and in the oracle's sum
 	case cdcv1.Type_TYPE_DECIMAL:
 		return decimalText(v, c, i)
 	case cdcv1.Type_TYPE_TEXT, cdcv1.Type_TYPE_JSON:

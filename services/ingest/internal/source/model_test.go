@@ -3,7 +3,9 @@ package source
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
@@ -199,7 +201,7 @@ func (t *modelTable) apply(c change) error {
 	case cdcv1.Operation_OPERATION_DELETE:
 		switch {
 		case len(have) == 0:
-			return fmt.Errorf("delete of %q, which does not exist", c.key)
+			return fmt.Errorf("delete of a row that does not exist: %s", t.nearest(c.key))
 		case len(have) == 1:
 			delete(t.rows, c.key)
 		default:
@@ -207,6 +209,24 @@ func (t *modelTable) apply(c change) error {
 		}
 	}
 	return nil
+}
+
+// nearest tells how the row that is most like one that is missing differs from it.
+func (t *modelTable) nearest(key string) string {
+	missing, fewest := strings.Split(key, "\x01"), 1<<30
+	var out []string
+	for have := range t.rows {
+		var different []string
+		for i, cell := range strings.Split(have, "\x01") {
+			if i >= len(missing) || cell != missing[i] {
+				different = append(different, fmt.Sprintf("there is %.200q, want %.200q", cell, missing[min(i, len(missing)-1)]))
+			}
+		}
+		if len(different) < fewest {
+			fewest, out = len(different), different
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 func (m *model) event(e *cdcv1.TableEvent) error {
@@ -291,12 +311,24 @@ func (t *modelTable) alter(def *cdcv1.TableDefinition) {
 
 // initialText casts as DuckDB would, for the types that the tests add.
 func initialText(c *cdcv1.Column) string {
-	if c.GetType() == cdcv1.Type_TYPE_DECIMAL {
-		whole, fraction, _ := strings.Cut(c.GetInitial(), ".")
-		return whole + "." + fraction + strings.Repeat("0", int(c.GetScale())-len(fraction))
-	}
-	if c.GetType() == cdcv1.Type_TYPE_TIMESTAMP {
+	switch c.GetType() {
+	case cdcv1.Type_TYPE_TEXT, cdcv1.Type_TYPE_BLOB, cdcv1.Type_TYPE_JSON, cdcv1.Type_TYPE_DATE:
+	case cdcv1.Type_TYPE_DECIMAL:
+		n, _ := new(big.Rat).SetString(c.GetInitial())
+		return n.FloatString(int(c.GetScale()))
+	case cdcv1.Type_TYPE_FLOAT, cdcv1.Type_TYPE_DOUBLE:
+		n, _ := new(big.Rat).SetString(c.GetInitial())
+		f, _ := n.Float64()
+		if c.GetType() == cdcv1.Type_TYPE_FLOAT {
+			f32, _ := n.Float32()
+			return strconv.FormatFloat(float64(f32), 'g', -1, 32)
+		}
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	case cdcv1.Type_TYPE_TIMESTAMP:
 		return c.GetInitial() + ".000000"
+	default:
+		n, _ := new(big.Int).SetString(c.GetInitial(), 10)
+		return n.String()
 	}
 	return c.GetInitial()
 }

@@ -49,6 +49,10 @@ func (r *run) statementWithin(ctx context.Context, e *binlog.Event) error {
 		if r.large {
 			return r.condemn(s.Tables[0].Table, "it was created amid a large transaction")
 		}
+		if name := s.Tables[0]; name.Schema == r.server.Schema && r.tables[name.Table].quarantined() {
+			// Perhaps by the very rows that follow: the transaction is read again, and would bring them to the same end for ever.
+			return r.copies.queue(ctx, name.Table, r.tables[name.Table].reason)
+		}
 		if err := r.writer.Flush(ctx); err != nil {
 			return err
 		}
@@ -215,8 +219,12 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 	var event *cdcv1.TableEvent
 	var err error
 	switch {
-	case t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED && (s.Kind == ddl.Drop || s.Kind == ddl.Rename):
-		err = r.forget(ctx, t, s, i)
+	case t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED && s.Kind == ddl.Drop:
+		err = r.forget(ctx, t, nil)
+	case t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED && s.Kind == ddl.Rename:
+		err = r.forget(ctx, t, &s.To[i])
+	case t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED && s.RenamedTo != nil:
+		err = r.forget(ctx, t, s.RenamedTo)
 	case s.Kind == ddl.Create && here && t.paused():
 	case s.Kind == ddl.Create && here:
 		event, err = r.planCreate(ctx, name.Table, s.IfNotExists)
@@ -251,16 +259,15 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 	return event, nil
 }
 
-// forget handles the drop or rename of a table of which the stream has told nothing yet, and need not now.
-func (r *run) forget(ctx context.Context, t *table, s ddl.Statement, i int) error {
+// forget handles the drop of a table of which the stream has told nothing yet, and need not now, or its renaming to another.
+func (r *run) forget(ctx context.Context, t *table, to *ddl.Name) error {
 	r.copies.stop(t.name)
 	delete(r.tables, t.name)
-	if s.Kind == ddl.Drop || s.To[i].Schema != r.server.Schema || !r.follows(s.To[i].Table) {
+	if to == nil || to.Schema != r.server.Schema || !r.follows(to.Table) {
 		return nil
 	}
-	name := s.To[i].Table
-	r.tables[name] = &table{name: name, phase: cdcv1.TableState_PHASE_QUEUED}
-	return r.copies.queue(ctx, name, "")
+	r.tables[to.Table] = &table{name: to.Table, phase: cdcv1.TableState_PHASE_QUEUED}
+	return r.copies.queue(ctx, to.Table, "")
 }
 
 func (r *run) planCreate(ctx context.Context, name string, ifNotExists bool) (*cdcv1.TableEvent, error) {

@@ -36,10 +36,13 @@ func (t *table) followed() bool {
 // pausedPrefix begins the reason of a table that waits for somebody to ask for a copy.
 const pausedPrefix = "paused until a copy is asked for: "
 
-// paused says that the table waits for somebody to ask for a copy; nil does not.
-func (t *table) paused() bool {
-	return t != nil && t.phase == cdcv1.TableState_PHASE_QUARANTINED && strings.HasPrefix(t.reason, pausedPrefix)
+// quarantined says that the table's rows are not followed until a copy has begun; nil is not.
+func (t *table) quarantined() bool {
+	return t != nil && t.phase == cdcv1.TableState_PHASE_QUARANTINED
 }
+
+// paused says that the table waits for somebody to ask for a copy; nil does not.
+func (t *table) paused() bool { return t.quarantined() && strings.HasPrefix(t.reason, pausedPrefix) }
 
 // learn takes what the schema says, if it is what the stream follows.
 func (t *table) learn(known *catalog.Table) {

@@ -22,7 +22,8 @@ each other and with what the server prints, and fails when this page is not what
 
 - Zero dates, partial dates and days that a month does not have are null, and duckling_ingest_null_dates_total counts them; or,
   by ZERO_DATES=text, every DATE, DATETIME and TIMESTAMP is MySQL's own text, with as many digits of a second as are declared and a
-  TIMESTAMP in UTC; or, by ZERO_DATES=refuse, a table that holds one is set aside.
+  TIMESTAMP in UTC; or, by ZERO_DATES=refuse, a table that holds one is set aside. In a key such a
+  date sets the table aside under ZERO_DATES=null too, for null would tell no rows apart.
 - DECIMAL of more than 38 digits is exact text, for DuckDB has no more digits.
 - TIMESTAMP is UTC, whatever the session's time zone; DATETIME has no zone.
 - Text of every character set becomes UTF-8 as the server itself converts it: the tables of those that need one are asked
