@@ -11,7 +11,10 @@ import (
 
 // Conn is one connection. It runs one statement at a time and is not safe for
 // concurrent use, except for Interrupt.
-type Conn struct{ conn mapping.Connection }
+type Conn struct {
+	conn mapping.Connection
+	crew *crew
+}
 
 // Close frees the connection. Open transactions roll back.
 func (c *Conn) Close() { mapping.Disconnect(&c.conn) }

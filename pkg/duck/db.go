@@ -10,6 +10,7 @@ package duck
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
@@ -26,12 +27,18 @@ type Options struct {
 	Config []Setting
 	// After is run as SET statements, in order, on the first connection.
 	After []Setting
+	// Threads is how many a statement may use, DuckDB's choice unless set.
+	Threads int
+	// Lend is for many short statements: DuckDB has no threads of its own, which each of them would wake. A streamed statement runs in
+	// its caller's thread, and is helped by others once it has run for a moment. It needs Threads.
+	Lend bool
 }
 
 // DB is one DuckDB instance on one file. It is safe for concurrent use; a Conn is not.
 type DB struct {
 	db   mapping.Database
 	path string
+	crew *crew // nil when DuckDB has threads of its own
 }
 
 // Open opens path, or a database in memory for "". It returns a *LockedError
@@ -47,6 +54,12 @@ func Open(path string, opts Options) (*DB, error) {
 		mode = "READ_ONLY"
 	}
 	settings := append([]Setting{{"access_mode", mode}, {"duckdb_api", "duckling"}}, opts.Config...)
+	if opts.Threads > 0 {
+		settings = append(settings, Setting{"threads", strconv.Itoa(opts.Threads)})
+	}
+	if opts.Lend {
+		settings = append(settings, Setting{"external_threads", strconv.Itoa(opts.Threads)})
+	}
 	if path == "" {
 		settings = settings[1:]
 		path = ":memory:"
@@ -65,6 +78,13 @@ func Open(path string, opts Options) (*DB, error) {
 	var message string
 	if mapping.OpenExt(path, &db.db, config, &message) == mapping.StateError {
 		return nil, openError(path, message)
+	}
+	if opts.Lend && opts.Threads > 1 {
+		var err error
+		if db.crew, err = newCrew(db.db, opts.Threads-1); err != nil {
+			db.Close()
+			return nil, err
+		}
 	}
 	if err := db.apply(opts.After); err != nil {
 		db.Close()
@@ -95,7 +115,7 @@ func (db *DB) Path() string { return db.path }
 
 // Connect opens a connection.
 func (db *DB) Connect() (*Conn, error) {
-	c := new(Conn)
+	c := &Conn{crew: db.crew}
 	if mapping.Connect(db.db, &c.conn) == mapping.StateError {
 		return nil, fmt.Errorf("connecting to DuckDB file %s", db.path)
 	}
@@ -104,7 +124,13 @@ func (db *DB) Connect() (*Conn, error) {
 
 // Close frees the instance. The file's lock goes with the last connection, so
 // connections are to be closed first.
-func (db *DB) Close() { mapping.Close(&db.db) }
+func (db *DB) Close() {
+	if db.crew != nil {
+		db.crew.close()
+		db.crew = nil
+	}
+	mapping.Close(&db.db)
+}
 
 // Version is the DuckDB release this program is linked with, as "v1.5.6".
 func Version() string { return mapping.LibraryVersion() }

@@ -141,7 +141,7 @@ func TestParameters(t *testing.T) {
 	if err := conn.Run(t.Context(), "SELECT ?, ?", 1); !errors.As(err, &params) || params.Want != 2 || params.Got != 1 {
 		t.Errorf("too few parameters gave %v", err)
 	}
-	for _, arg := range []any{struct{}{}, []any{1, "a"}, []any{[]any{1}}} {
+	for _, arg := range []any{struct{}{}, []any{1, "a"}, []any{[]any{1}}, "\x86", []any{"a", "\xff"}} {
 		if err := conn.Run(t.Context(), "SELECT ?", arg); err == nil {
 			t.Errorf("%v was taken", arg)
 		}

@@ -1,11 +1,15 @@
 package duck
 
 import (
+	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
 )
+
+var errNotUTF8 = errors.New("a text must be UTF-8")
 
 // newValue turns a Go value into a DuckDB parameter: nil, bool, int, int64, uint64, float64, string,
 // []byte, time.Time (TIMESTAMP in UTC), and []any of one of these kinds (a LIST).
@@ -24,6 +28,9 @@ func newValue(arg any) (mapping.Value, error) {
 	case float64:
 		return mapping.CreateDouble(v), nil
 	case string:
+		if !utf8.ValidString(v) {
+			return mapping.Value{}, errNotUTF8 // DuckDB makes no value of it, and crashes when that is bound
+		}
 		return mapping.CreateVarcharLength(v, mapping.IdxT(len(v))), nil
 	case []byte:
 		return mapping.CreateBlob(v), nil

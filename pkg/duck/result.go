@@ -19,6 +19,7 @@ type Result struct {
 	res     mapping.Result
 	columns []Column
 	chunk   Chunk
+	crew    *crew // who helps with what is still to come, or nil
 }
 
 func (r *Result) readColumns() {
@@ -42,6 +43,9 @@ func (r *Result) Next() (*Chunk, error) {
 	r.chunk.free()
 	if err := r.ctx.Err(); err != nil {
 		return nil, err
+	}
+	if r.crew != nil {
+		r.crew.invite()
 	}
 	r.chunk.chunk = mapping.FetchChunk(r.res)
 	if r.chunk.chunk.Ptr == nil {

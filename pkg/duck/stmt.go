@@ -27,6 +27,7 @@ type Stmt struct {
 	conn   *Conn
 	stmt   mapping.PreparedStatement
 	params int
+	long   bool // its first rows took long when it ran last
 }
 
 // Prepare parses and binds exactly one statement and runs nothing.
@@ -74,26 +75,36 @@ func (s *Stmt) Params() int { return s.params }
 // Query runs the statement and returns its whole result, held in memory by DuckDB outside its
 // memory limit. When ctx ends it is interrupted and the error is ctx's.
 func (s *Stmt) Query(ctx context.Context, args ...any) (*Result, error) {
-	return s.run(ctx, args, mapping.ExecutePrepared)
+	return s.run(ctx, args, func(res *mapping.Result) error {
+		return resultError(mapping.ExecutePrepared(s.stmt, res), res)
+	})
 }
 
 // Stream runs the statement and returns a result that DuckDB produces as it is
 // read, through a buffer of about a megabyte. The connection is busy until the result is closed.
 func (s *Stmt) Stream(ctx context.Context, args ...any) (*Result, error) {
-	return s.run(ctx, args, bindings.ExecutePreparedStreaming)
+	crew := s.conn.crew
+	if crew == nil {
+		return s.run(ctx, args, func(res *mapping.Result) error {
+			return resultError(bindings.ExecutePreparedStreaming(s.stmt, res), res)
+		})
+	}
+	r, err := s.run(ctx, args, func(res *mapping.Result) error { return crew.execute(s, res) })
+	if err == nil && s.long {
+		r.crew = crew
+	}
+	return r, err
 }
 
-func (s *Stmt) run(ctx context.Context, args []any, execute func(mapping.PreparedStatement, *mapping.Result) mapping.State) (*Result, error) {
+func (s *Stmt) run(ctx context.Context, args []any, execute func(*mapping.Result) error) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := s.bind(args); err != nil {
 		return nil, err
 	}
-	release := s.conn.interruptOn(ctx)
-	r := &Result{ctx: ctx, release: release}
-	if execute(s.stmt, &r.res) == mapping.StateError {
-		err := newError(mapping.ResultError(&r.res))
+	r := &Result{ctx: ctx, release: s.conn.interruptOn(ctx)}
+	if err := execute(&r.res); err != nil {
 		r.Close()
 		if ctx.Err() != nil && Interrupted(err) {
 			return nil, ctx.Err()
@@ -102,6 +113,13 @@ func (s *Stmt) run(ctx context.Context, args []any, execute func(mapping.Prepare
 	}
 	r.readColumns()
 	return r, nil
+}
+
+func resultError(state mapping.State, res *mapping.Result) error {
+	if state == mapping.StateError {
+		return newError(mapping.ResultError(res))
+	}
+	return nil
 }
 
 func (s *Stmt) bind(args []any) error {

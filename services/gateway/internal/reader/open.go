@@ -1,11 +1,12 @@
 package reader
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"sync"
 
 	"github.com/chittihq/duckling/pkg/duck"
@@ -105,7 +106,7 @@ func (e *Engine) instance() (*duck.DB, error) {
 }
 
 func (e *Engine) start() (*duck.DB, error) {
-	return duck.Open(e.Companion, duck.Options{ReadOnly: true, Config: e.config(), After: e.settings()})
+	return duck.Open(e.Companion, duck.Options{ReadOnly: true, Config: e.config(), After: e.settings(), Threads: cmp.Or(e.Threads, runtime.NumCPU()), Lend: true})
 }
 
 // prepare makes the instance that the next generation takes, because starting one takes ten times as long as
@@ -139,9 +140,6 @@ func (e *Engine) config() []duck.Setting {
 		{Name: "allow_community_extensions", Value: "false"},
 		{Name: "allow_unsigned_extensions", Value: "false"},
 		{Name: "allow_persistent_secrets", Value: "false"},
-	}
-	if e.Threads > 0 {
-		settings = append(settings, duck.Setting{Name: "threads", Value: strconv.Itoa(e.Threads)})
 	}
 	if e.MemoryLimit != "" {
 		settings = append(settings, duck.Setting{Name: "memory_limit", Value: e.MemoryLimit})

@@ -334,3 +334,16 @@ func TestJSONIsCompressed(t *testing.T) {
 		t.Error("a short body was compressed")
 	}
 }
+
+// DuckDB ends the process when it is given bytes that are no text, so none may come so far.
+func TestBytesThatAreNoText(t *testing.T) {
+	s := shop(t)
+	for _, query := range []string{"sql=%86%af", "sql=SELECT%20%27%ff%27", "sql=SELECT%201%00", "sql=SELECT%201%20--%00"} {
+		if status, body := s.get("/api/query?" + query); status != http.StatusBadRequest || !strings.Contains(body, `"code":"SQL_SYNTAX`) {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
+	}
+	if status, body := s.get("/api/query?sql=SELECT%20length(%3F)%20AS%20n&params=%5B%22%86%22%5D"); status != http.StatusOK || !strings.Contains(body, `"n":1`) {
+		t.Errorf("a parameter: %d %s", status, body)
+	}
+}

@@ -100,7 +100,7 @@ func systemViews(conn *duck.Conn) (map[string]bool, error) {
 // Check returns nil when sql is one statement that may run on the named database, else a *RefusedError.
 // Any other error means that the check itself failed.
 func (c *Checker) Check(sql, database string) error {
-	if refused := tooLong(sql); refused != nil {
+	if refused := unfit(sql); refused != nil {
 		return refused
 	}
 	query, err := withoutExplain(sql)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // growing are the functions that make a value as large as a number says, inside of one step that DuckDB cannot stop.
@@ -28,10 +29,14 @@ const (
 	maxConditions  = 4000      // AND and OR
 )
 
-// tooLong judges a statement by its text, before the parser does, which takes seconds for long chains.
-func tooLong(sql string) *RefusedError {
+// unfit judges a statement by its text, before the parser does, which takes seconds for long chains.
+func unfit(sql string) *RefusedError {
 	if len(sql) > maxSQL {
 		return &RefusedError{Reason: fmt.Sprintf("the statement has %d bytes; at most %d are allowed: send a long list of values as a parameter, IN (SELECT unnest(?))", len(sql), maxSQL), Offset: -1}
+	}
+	if !utf8.ValidString(sql) || strings.IndexByte(sql, 0) >= 0 {
+		// DuckDB ends the process for bytes that are no text, and reads no further than a zero.
+		return &RefusedError{Reason: "the statement is not UTF-8 without zero bytes", Syntax: true, Offset: -1}
 	}
 	if len(sql) < maxConditions {
 		return nil

@@ -134,9 +134,25 @@ func compose(t *rapid.T) (sql string, allowed bool) {
 	return sql, allowed
 }
 
+// notText are statements whose bytes are no text. DuckDB ends the process when it is given the first ones as a parameter.
+var notText = []string{"\x86\xaf", "SELECT '\xff'", "SELECT 1 AS \xc3", "SELECT 1\x00", "SELECT 1 --\x00\nFROM t"}
+
+func TestBytesThatAreNoText(t *testing.T) {
+	c := open(t)
+	for _, sql := range notText {
+		var refused *RefusedError
+		if err := c.Check(sql, "shop"); !errors.As(err, &refused) || !refused.Syntax || !strings.Contains(refused.Reason, "UTF-8") {
+			t.Errorf("%q: %v", sql, err)
+		}
+	}
+}
+
 // FuzzCheck: whatever is sent, the check ends without a panic, and what it lets through is one statement without a name that is never allowed.
 func FuzzCheck(f *testing.F) {
 	for _, sql := range escapes {
+		f.Add(sql)
+	}
+	for _, sql := range notText {
 		f.Add(sql)
 	}
 	c := open(f)
