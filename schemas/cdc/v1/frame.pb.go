@@ -1126,7 +1126,12 @@ type TableEvent struct {
 	Definition *TableDefinition       `protobuf:"bytes,4,opt,name=definition,proto3" json:"definition,omitempty"`
 	Reason     string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The statement at the source, for people.
-	Statement     string `protobuf:"bytes,6,opt,name=statement,proto3" json:"statement,omitempty"`
+	Statement string `protobuf:"bytes,6,opt,name=statement,proto3" json:"statement,omitempty"`
+	// KIND_ALTER, KIND_RENAME and KIND_QUARANTINE: columns that are gone at the source and stay in the loader's table, with the values that its rows have.
+	// Rows that come later have null there. They stay through copies too, until a column of the same name comes.
+	Kept []string `protobuf:"bytes,7,rep,name=kept,proto3" json:"kept,omitempty"`
+	// KIND_DROP: the loader's table stays readable, as it is, until one of the same name comes.
+	Keep          bool `protobuf:"varint,8,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1201,6 +1206,20 @@ func (x *TableEvent) GetStatement() string {
 		return x.Statement
 	}
 	return ""
+}
+
+func (x *TableEvent) GetKept() []string {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
+func (x *TableEvent) GetKeep() bool {
+	if x != nil {
+		return x.Keep
+	}
+	return false
 }
 
 // CopyBegin, CopyCut and CopyEnd stand between transactions, as TableEvent and State do. CopyRows and
@@ -1995,7 +2014,7 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\vfingerprint\x18\x02 \x01(\x04R\vfingerprint\x121\n" +
 	"\acolumns\x18\x03 \x03(\v2\x17.duckling.cdc.v1.ColumnR\acolumns\x12\x10\n" +
 	"\x03key\x18\x04 \x03(\rR\x03key\x12\x18\n" +
-	"\acomment\x18\x05 \x01(\tR\acomment\"\xf3\x02\n" +
+	"\acomment\x18\x05 \x01(\tR\acomment\"\x9b\x03\n" +
 	"\n" +
 	"TableEvent\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .duckling.cdc.v1.TableEvent.KindR\x04kind\x12\x14\n" +
@@ -2005,7 +2024,9 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"definition\x18\x04 \x01(\v2 .duckling.cdc.v1.TableDefinitionR\n" +
 	"definition\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1c\n" +
-	"\tstatement\x18\x06 \x01(\tR\tstatement\"\x85\x01\n" +
+	"\tstatement\x18\x06 \x01(\tR\tstatement\x12\x12\n" +
+	"\x04kept\x18\a \x03(\tR\x04kept\x12\x12\n" +
+	"\x04keep\x18\b \x01(\bR\x04keep\"\x85\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_CREATE\x10\x01\x12\x0e\n" +

@@ -29,8 +29,8 @@ type Config struct {
 	// ServerID is the first of the ids under which the sources see this service as a replica, one
 	// for each database; 0 derives them from host and database.
 	ServerID uint32 `env:"MYSQL_SERVER_ID"`
-	// Destructive says what to do when a table is dropped, or changed so that values may be lost: follow, or pause
-	// the table until a copy of it is asked for.
+	// Destructive says what to do when a table is dropped, or changed so that values may be lost: follow, pause
+	// the table until a copy of it is asked for, or keep what was dropped and follow everything else.
 	Destructive string `env:"DDL_DESTRUCTIVE" envDefault:"follow"`
 	// ZeroDates says what becomes of dates that no calendar has.
 	ZeroDates string `env:"ZERO_DATES" envDefault:"null"`
@@ -42,6 +42,8 @@ type Config struct {
 	CopyConnections int `env:"COPY_CONNECTIONS" envDefault:"4"`
 }
 
+var destructive = map[string]source.Destructive{"follow": source.FollowDestructive, "pause": source.PauseDestructive, "keep": source.KeepDropped}
+
 var zeroDates = map[string]cdcv1.ZeroDates{
 	"null": cdcv1.ZeroDates_ZERO_DATES_NULL, "text": cdcv1.ZeroDates_ZERO_DATES_TEXT, "refuse": cdcv1.ZeroDates_ZERO_DATES_REFUSE,
 }
@@ -49,8 +51,8 @@ var zeroDates = map[string]cdcv1.ZeroDates{
 // Problems implements config.Checker.
 func (c *Config) Problems() []string {
 	problems := c.Sources.Problems()
-	if c.Destructive != "follow" && c.Destructive != "pause" {
-		problems = append(problems, "DDL_DESTRUCTIVE must be follow or pause")
+	if _, ok := destructive[c.Destructive]; !ok {
+		problems = append(problems, "DDL_DESTRUCTIVE must be follow, pause or keep")
 	}
 	if _, ok := zeroDates[c.ZeroDates]; !ok {
 		problems = append(problems, "ZERO_DATES must be null, text or refuse")
@@ -182,10 +184,10 @@ func (c *Config) configs() ([]source.Config, error) {
 			Follow:   func(table string) bool { return follows(d, table) },
 			Rules:    mysqltype.Rules{Masks: masks(d), Dates: zeroDates[c.ZeroDates]},
 
-			PauseDestructive: c.Destructive == "pause",
-			ResyncRate:       c.ResyncRate,
-			CopyRate:         c.CopyRate,
-			CopyConnections:  c.CopyConnections,
+			Destructive:     destructive[c.Destructive],
+			ResyncRate:      c.ResyncRate,
+			CopyRate:        c.CopyRate,
+			CopyConnections: c.CopyConnections,
 		})
 	}
 	return out, nil

@@ -188,7 +188,7 @@ func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) 
 		job.cancel()
 		t := r.tables[job.table]
 		if t != nil && t.phase == cdcv1.TableState_PHASE_QUARANTINED { // its drop was held back until now, or is part of another table's change
-			event := &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_DROP, Table: t.name}
+			event := r.dropped(t)
 			r.tables.apply(event)
 			return r.writer.Event(ctx, event, "drop", t.name, r.position)
 		}

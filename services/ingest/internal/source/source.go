@@ -34,9 +34,8 @@ type Config struct {
 	ServerID uint32
 	// Follow says whether a table is to be followed; nil follows all.
 	Follow func(table string) bool
-	// PauseDestructive keeps what readers see of a table when it is dropped, or changed so that values may be lost, until
-	// somebody asks for a copy of it. Otherwise such changes are followed.
-	PauseDestructive bool
+	// Destructive is for tables and columns that are dropped, and for changes by which values may be lost.
+	Destructive Destructive
 	// ResyncRate is how many rows a second are read at most for checks and scheduled rebuilds; 0 means as many as can be.
 	ResyncRate int
 	// CopyRate bounds all copies together likewise, beside ResyncRate where that applies too.
@@ -47,6 +46,18 @@ type Config struct {
 	// Dates has changed, the tables that it concerns are.
 	mysqltype.Rules
 }
+
+// Destructive says what becomes of readers' tables by a change at the source that loses values.
+type Destructive uint8
+
+const (
+	// FollowDestructive makes the same change.
+	FollowDestructive Destructive = iota
+	// PauseDestructive leaves the table as it was until somebody asks for a copy of it.
+	PauseDestructive
+	// KeepDropped leaves dropped tables and columns to the readers, and follows everything else.
+	KeepDropped
+)
 
 // Source follows one database.
 type Source struct {

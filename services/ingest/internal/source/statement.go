@@ -234,18 +234,23 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 		err = r.copies.queue(ctx, name.Table, s.Rewrites) // a partition became this table
 	case t == nil:
 	case t.paused() && (s.Kind == ddl.Drop || s.Kind == ddl.Alter || s.Kind == ddl.Rename):
-	case s.Kind == ddl.Drop && r.cfg.PauseDestructive:
+	case s.Kind == ddl.Drop && r.cfg.Destructive == PauseDestructive:
 		r.copies.stop(t.name)
 		event = pause(t, "it was dropped")
 	case s.Kind == ddl.Drop:
 		r.copies.stop(t.name)
-		event = &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_DROP, Table: t.name}
+		event = r.dropped(t)
 	case s.Kind == ddl.Truncate && t.followed():
 		event = &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_TRUNCATE, Table: t.name}
 	case s.Kind == ddl.Alter && s.RenamedTo != nil:
-		event, err = r.planRename(ctx, t, *s.RenamedTo)
+		if event, err = r.planRename(ctx, t, *s.RenamedTo); event != nil {
+			event.Kept = r.kept(s)
+		}
 	case s.Kind == ddl.Alter && t.followed():
 		event, err = r.planAlter(ctx, t, s)
+	case s.Kind == ddl.Alter && t.phase == cdcv1.TableState_PHASE_QUARANTINED && len(r.kept(s)) > 0:
+		t.known = nil
+		event = &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_QUARANTINE, Table: t.name, Reason: t.reason, Kept: r.kept(s)}
 	case s.Kind == ddl.Alter:
 		// What could not be followed may be now.
 		t.known = nil
@@ -315,12 +320,12 @@ func (r *run) planRename(ctx context.Context, t *table, to ddl.Name) (*cdcv1.Tab
 // a value that is the same in all of them. All else is copied anew.
 func (r *run) planAlter(ctx context.Context, t *table, s ddl.Statement) (*cdcv1.TableEvent, error) {
 	quarantine := func(reason string) (*cdcv1.TableEvent, error) {
-		return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_QUARANTINE, Table: t.name, Reason: reason}, nil
+		return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_QUARANTINE, Table: t.name, Reason: reason, Kept: r.kept(s)}, nil
 	}
-	if r.cfg.PauseDestructive && s.Rewrites != "" {
+	if r.cfg.Destructive == PauseDestructive && s.Rewrites != "" {
 		return pause(t, s.Rewrites), nil
 	}
-	if r.cfg.PauseDestructive && len(s.Dropped) > 0 {
+	if r.cfg.Destructive == PauseDestructive && len(s.Dropped) > 0 {
 		return pause(t, "a column was dropped"), nil
 	}
 	if s.Rewrites != "" {
@@ -349,7 +354,20 @@ func (r *run) planAlter(ctx context.Context, t *table, s ddl.Statement) (*cdcv1.
 	}
 	def := known.Definition()
 	t.follow(known, def)
-	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_ALTER, Table: t.name, Definition: def}, nil
+	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_ALTER, Table: t.name, Definition: def, Kept: r.kept(s)}, nil
+}
+
+// kept names the columns that a statement drops and that readers are to keep.
+func (r *run) kept(s ddl.Statement) []string {
+	if r.cfg.Destructive != KeepDropped {
+		return nil
+	}
+	return s.Dropped
+}
+
+// dropped tells that a table is gone at the source.
+func (r *run) dropped(t *table) *cdcv1.TableEvent {
+	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_DROP, Table: t.name, Keep: r.cfg.Destructive == KeepDropped}
 }
 
 func pause(t *table, reason string) *cdcv1.TableEvent {

@@ -74,7 +74,7 @@ func TestOnlineSchemaChanges(t *testing.T) {
 
 func TestDestructiveChangesPause(t *testing.T) {
 	flavors(t, func(t *testing.T, r *rig) {
-		r.config.PauseDestructive = true
+		r.config.Destructive = PauseDestructive
 		r.exec(orders, "CREATE TABLE gone (id INT PRIMARY KEY)", "INSERT INTO gone VALUES (1)", "CREATE TABLE other (id INT PRIMARY KEY)")
 		r.fill(20)
 		stop := r.start()

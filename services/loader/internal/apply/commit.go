@@ -49,8 +49,11 @@ func (a *Applier) saveBroken(source, reason string) error {
 	return a.giveUp(t, reason)
 }
 
-// giveUp freezes a table until ingest has copied it again, and has it asked to.
+// giveUp freezes a table until ingest has copied it again, and has it asked to. One that the source no longer has stays as it is.
 func (a *Applier) giveUp(t *schema.Table, reason string) error {
+	if t.Gone && t.Copy == nil {
+		return nil
+	}
 	if err := a.dropCopy(t); err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (a *Applier) writeTable(t *schema.Table, st *stage) error {
 	if t.Live == nil || t.Frozen {
 		return nil
 	}
-	e, err := a.change(a.main+duck.Identifier(t.Name), st.name, st.def, !st.changes, false)
+	e, err := a.change(a.main+duck.Identifier(t.Name), st.name, st.def, t.Kept, !st.changes, false)
 	if err != nil {
 		return err
 	}
@@ -85,8 +88,8 @@ func (a *Applier) writeTable(t *schema.Table, st *stage) error {
 
 // change applies the changes in source, a table with the columns of a change,
 // to target. With fresh every change is an insert of a row that target does not
-// have. With overlap, inserts may concern keys that target has.
-func (a *Applier) change(target, source string, def *cdcv1.TableDefinition, fresh, overlap bool) (effect, error) {
+// have. With overlap, inserts may concern keys that target has. Rows that are updated keep what they have in the columns kept.
+func (a *Applier) change(target, source string, def *cdcv1.TableDefinition, kept []*cdcv1.Column, fresh, overlap bool) (effect, error) {
 	switch {
 	case fresh:
 		n, err := a.conn.ExecCount(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", target, schema.Columns(def, ""), schema.Columns(def, ""), source))
@@ -97,19 +100,23 @@ func (a *Applier) change(target, source string, def *cdcv1.TableDefinition, fres
 	case len(def.GetKey()) == 0:
 		return a.changeMultiset(target, source, def)
 	default:
-		return a.changeKeyed(target, source, def, overlap)
+		return a.changeKeyed(target, source, def, kept, overlap)
 	}
 }
 
 // changeKeyed deletes the rows of all keys that were there before and inserts
 // each key's last state. Without an index this is the fastest way DuckDB has:
 // the delete is one scan of the key's columns joined with the batch.
-func (a *Applier) changeKeyed(target, source string, def *cdcv1.TableDefinition, overlap bool) (effect, error) {
+func (a *Applier) changeKeyed(target, source string, def *cdcv1.TableDefinition, kept []*cdcv1.Column, overlap bool) (effect, error) {
 	key := schema.Key(def, "")
 	if err := a.conn.Exec(fmt.Sprintf(
-		`CREATE OR REPLACE TEMP TABLE %[1]slast AS SELECT %[2]s, max(%[3]s) AS %[3]s, arg_max(%[4]s, %[3]s) AS %[4]s, arg_min(%[4]s, %[3]s) AS %[1]sfirst FROM %[5]s GROUP BY %[2]s`,
-		schema.Reserved, key, schema.At, schema.Op, source)); err != nil {
+		`CREATE OR REPLACE TEMP TABLE %[1]slast AS SELECT %[2]s, max(%[3]s) AS %[3]s, arg_max(%[4]s, %[3]s) AS %[4]s, arg_min(%[4]s, %[3]s) AS %[1]sfirst%[6]s FROM %[5]s GROUP BY %[2]s`,
+		schema.Reserved, key, schema.At, schema.Op, source, updatedOnly(kept))); err != nil {
 		return effect{}, fmt.Errorf("finding the last state of each key: %w", err)
+	}
+	also, err := a.hold(target, "(FROM "+last+" WHERE "+same+")", def, kept)
+	if err != nil {
+		return effect{}, err
 	}
 	had := "TRUE"
 	if !overlap {
@@ -130,8 +137,8 @@ func (a *Applier) changeKeyed(target, source string, def *cdcv1.TableDefinition,
 	if !overlap {
 		e.missed = max(expected-e.deleted, e.deleted-expected)
 	}
-	e.inserted, err = a.conn.ExecCount(fmt.Sprintf("INSERT INTO %[1]s (%[2]s) SELECT %[3]s FROM %[4]s AS s JOIN %[5]s AS l ON s.%[6]s = l.%[6]s WHERE l.%[7]s <> %[8]d",
-		target, schema.Columns(def, ""), schema.Columns(def, "s."), source, last, schema.At, schema.Op, cdcv1.Operation_OPERATION_DELETE))
+	e.inserted, err = a.conn.ExecCount(fmt.Sprintf("INSERT INTO %[1]s (%[2]s%[9]s) SELECT %[3]s%[10]s FROM %[4]s AS s JOIN %[5]s AS l ON s.%[6]s = l.%[6]s%[11]s WHERE l.%[7]s <> %[8]d",
+		target, schema.Columns(def, ""), schema.Columns(def, "s."), source, last, schema.At, schema.Op, cdcv1.Operation_OPERATION_DELETE, also.names, also.values, also.join))
 	if err != nil {
 		return effect{}, fmt.Errorf("inserting new rows: %w", err)
 	}
@@ -174,10 +181,14 @@ func (a *Applier) changeMultiset(target, source string, def *cdcv1.TableDefiniti
 
 // joined compares columns of t and l.
 func joined(def *cdcv1.TableDefinition, columns []uint32, operator string) string {
+	return matched(def, columns, "t", operator, "l")
+}
+
+func matched(def *cdcv1.TableDefinition, columns []uint32, left, operator, right string) string {
 	parts := make([]string, len(columns))
 	for i, k := range columns {
 		name := duck.Identifier(def.GetColumns()[k].GetName())
-		parts[i] = fmt.Sprintf("t.%s %s l.%s", name, operator, name)
+		parts[i] = fmt.Sprintf("%s.%s %s %s.%s", left, name, operator, right, name)
 	}
 	return strings.Join(parts, " AND ")
 }

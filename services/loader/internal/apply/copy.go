@@ -69,7 +69,7 @@ func (a *Applier) redescribe(t *schema.Table, def *cdcv1.TableDefinition) error 
 	if t.Live == nil || t.Live.GetFingerprint() != def.GetFingerprint() {
 		return nil
 	}
-	statements, err := schema.Alter(a.live(t), t.Live, def)
+	statements, err := schema.Alter(a.live(t), t.Live, def, nil)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (a *Applier) merge(m *cdcv1.CopyEnd) error {
 		return nil
 	}
 	c := t.Copy
-	e, err := a.change(a.main+c.Shadow(), a.main+c.Delta(), c.Definition, false, true)
+	e, err := a.change(a.main+c.Shadow(), a.main+c.Delta(), c.Definition, nil, false, true)
 	if err != nil {
 		return &TableError{Table: t.Source, Err: fmt.Errorf("joining copied rows with the changes since: %w", err)}
 	}
@@ -183,6 +183,9 @@ func (a *Applier) merge(m *cdcv1.CopyEnd) error {
 		return fmt.Errorf("emptying the changes during a copy: %w", err)
 	}
 	c.Rows += e.inserted - e.deleted
+	if err := a.carry(t); err != nil {
+		return &TableError{Table: t.Source, Err: err}
+	}
 	return a.book.SaveCopy(t)
 }
 
@@ -208,6 +211,9 @@ func (a *Applier) copyEnd(m *cdcv1.CopyEnd) error {
 	}
 	t.Live, t.Rows, t.Copy = c.Definition, c.Rows, nil
 	t.Frozen, t.Stale, t.Ask = false, "", ""
+	if err := a.swapped(t); err != nil {
+		return err
+	}
 	if err := a.book.SaveCopy(t); err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func (a *Applier) alone(progress schema.Progress, f *cdcv1.Frame) (visible bool,
 		}
 	}
 	if end := f.GetCopyEnd(); end != nil {
+		if err := a.apart(func() error { return a.widen(end) }); err != nil {
+			return before, err
+		}
 		if err := a.apart(func() error { return a.merge(end) }); err != nil {
 			return before, err
 		}
@@ -79,6 +82,9 @@ func (a *Applier) event(e *cdcv1.TableEvent) error {
 	case cdcv1.TableEvent_KIND_ALTER:
 		return a.alter(t, e)
 	case cdcv1.TableEvent_KIND_DROP:
+		if e.GetKeep() && t != nil && t.Live != nil {
+			return a.leave(t)
+		}
 		return a.drop(t)
 	case cdcv1.TableEvent_KIND_TRUNCATE:
 		return a.truncate(t)
@@ -140,15 +146,22 @@ func (a *Applier) alter(t *schema.Table, e *cdcv1.TableEvent) error {
 		}
 		t.Ask = "its columns changed during a copy"
 	}
+	if err := a.keep(t, e); err != nil {
+		return err
+	}
 	if t.Live == nil || t.Frozen {
 		return a.book.SaveTable(t)
 	}
-	statements, err := schema.Alter(a.live(t), t.Live, def)
+	statements, err := schema.Alter(a.live(t), t.Live, def, t.Kept)
 	var needed *schema.CopyNeededError
 	if errors.As(err, &needed) {
 		return a.refuse(t.Source, needed)
 	}
-	if err := a.execAll(statements); err != nil {
+	again, err := a.release(t, def)
+	if err != nil {
+		return err
+	}
+	if err := a.execAll(append(again, statements...)); err != nil {
 		return &TableError{Table: t.Source, Err: fmt.Errorf("following a change of columns: %w", err)}
 	}
 	if err := a.book.AddDefinition(def); err != nil {
@@ -221,6 +234,9 @@ func (a *Applier) rename(t *schema.Table, e *cdcv1.TableEvent) error {
 		}
 		t.Ask = "it was renamed during a copy"
 	}
+	if err := a.keep(t, e); err != nil {
+		return err
+	}
 	old := t.Name
 	if t.Live != nil {
 		def := proto.CloneOf(t.Live)
@@ -250,6 +266,9 @@ func (a *Applier) quarantine(e *cdcv1.TableEvent) error {
 		return err
 	}
 	if err := a.dropCopy(t); err != nil {
+		return err
+	}
+	if err := a.keep(t, e); err != nil {
 		return err
 	}
 	t.Frozen, t.Stale, t.Ask = true, e.GetReason(), ""

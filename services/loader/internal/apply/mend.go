@@ -20,12 +20,17 @@ func (a *Applier) Mend(source, wrong, right string, note func(deleted, inserted 
 	return a.apart(func() error {
 		t := a.book.Table(source)
 		def := t.Live
+		also, err := a.hold(a.live(t), "("+wrong+")", def, t.Kept)
+		if err != nil {
+			return err
+		}
 		deleted, err := a.conn.ExecCount(fmt.Sprintf("DELETE FROM %s AS t USING (SELECT DISTINCT %s FROM (%s)) AS l WHERE %s",
 			a.live(t), schema.Key(def, ""), wrong, joined(def, def.GetKey(), "=")))
 		if err != nil {
 			return fmt.Errorf("deleting rows that differ: %w", err)
 		}
-		inserted, err := a.conn.ExecCount(fmt.Sprintf("INSERT INTO %s (%[2]s) SELECT %[2]s FROM (%[3]s)", a.live(t), schema.Columns(def, ""), right))
+		inserted, err := a.conn.ExecCount(fmt.Sprintf("INSERT INTO %s (%s%s) SELECT %s%s FROM (%s) AS s%s",
+			a.live(t), schema.Columns(def, ""), also.names, schema.Columns(def, "s."), also.values, right, also.join))
 		if err != nil {
 			return fmt.Errorf("inserting rows that differed: %w", err)
 		}

@@ -54,7 +54,7 @@ func (r *reconciler) rebuild(ctx context.Context) bool {
 		if t.Copy != nil || t.Ask != "" {
 			return false
 		}
-		if t.Live != nil && (next == nil || r.rebuilt[t.Source].Before(r.rebuilt[next.Source])) {
+		if t.Live != nil && !t.Gone && (next == nil || r.rebuilt[t.Source].Before(r.rebuilt[next.Source])) {
 			next = t
 		}
 	}

@@ -39,7 +39,9 @@ type Table struct {
 	Name string `json:"name"`
 	Rows int64  `json:"rows"`
 	// Stale says why the rows may be older than Position, or is empty.
-	Stale string      `json:"stale,omitempty"`
+	Stale string `json:"stale,omitempty"`
+	// Kept names the columns that the source has dropped and that stay.
+	Kept  []string    `json:"kept,omitempty"`
 	Copy  *Progress   `json:"copy,omitempty"`
 	Check *TableCheck `json:"check,omitempty"`
 }
@@ -100,7 +102,7 @@ func (s *session) snapshot() {
 	tables := make([]Table, 0, len(s.book.Tables()))
 	seen := map[uint64]copyStart{}
 	for _, t := range s.book.Tables() {
-		row := Table{Name: t.Source, Rows: t.Rows, Stale: staleness(t)}
+		row := Table{Name: t.Source, Rows: t.Rows, Stale: staleness(t), Kept: t.KeptNames()}
 		if report, ok := s.sync.last[t.Source]; ok {
 			if row.Stale == "" { // the copy it needs is not in the book yet
 				row.Stale = s.sync.toCopy[t.Source]

@@ -20,8 +20,9 @@ func (e *CopyNeededError) Error() string { return e.Reason }
 // Alter returns the statements that bring a table from one definition to
 // another. Columns are matched by name, without regard to case as in MySQL and
 // in DuckDB. The order of the columns in DuckDB is not changed: added columns
-// come last. Defaults and comments follow. It returns a *CopyNeededError for a change that rows cannot follow.
-func Alter(table string, from, to *cdcv1.TableDefinition) ([]string, error) {
+// come last. Defaults and comments follow. Columns that are kept are not dropped; new rows have null in them. It returns a *CopyNeededError for
+// a change that rows cannot follow.
+func Alter(table string, from, to *cdcv1.TableDefinition, kept []*cdcv1.Column) ([]string, error) {
 	before := byName(from)
 	after := byName(to)
 	alter := func(format string, args ...any) string {
@@ -29,8 +30,14 @@ func Alter(table string, from, to *cdcv1.TableDefinition) ([]string, error) {
 	}
 	var drops, changes, adds []string
 	for _, c := range from.GetColumns() {
-		if after[strings.ToLower(c.GetName())] == nil {
-			drops = append(drops, alter("DROP COLUMN %s", duck.Identifier(c.GetName())))
+		name := duck.Identifier(c.GetName())
+		stays := slices.ContainsFunc(kept, func(k *cdcv1.Column) bool { return strings.EqualFold(k.GetName(), c.GetName()) })
+		switch {
+		case after[strings.ToLower(c.GetName())] != nil:
+		case !stays:
+			drops = append(drops, alter("DROP COLUMN %s", name))
+		case c.Default != nil:
+			changes = append(changes, alter("ALTER COLUMN %s DROP DEFAULT", name))
 		}
 	}
 	for _, c := range to.GetColumns() {

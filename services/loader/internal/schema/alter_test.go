@@ -52,7 +52,7 @@ func TestAddedColumnsOfEveryType(t *testing.T) {
 		c.Initial = proto.String(text)
 		want[c.GetName()] = text
 	}
-	statements, err := schema.Alter("t", from, to)
+	statements, err := schema.Alter("t", from, to, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestChangesThatNeedACopy(t *testing.T) {
 		to := proto.CloneOf(from)
 		change(to)
 		var needed *schema.CopyNeededError
-		if _, err := schema.Alter("t", from, to); !errors.As(err, &needed) {
+		if _, err := schema.Alter("t", from, to, nil); !errors.As(err, &needed) {
 			t.Errorf("a change of %s gave %v", name, err)
 		}
 	}

@@ -53,6 +53,10 @@ type Table struct {
 	Ask string
 	// Copy is the copy under way, or nil.
 	Copy *Copy
+	// Kept are columns that readers see beside those of Live: the source has dropped them.
+	Kept []*cdcv1.Column
+	// Gone is true for a table that the source has dropped and that readers still see.
+	Gone bool
 }
 
 // Follows is the definition that the stream's rows of the table have now, nil
@@ -138,7 +142,7 @@ func Open(conn *duck.Conn, source string) (*Book, error) {
 	if v := formats[0].uint(0); v != Version {
 		return nil, fmt.Errorf("%w: it has bookkeeping version %d and this release has %d: run the release that wrote it, or move the file away to have everything copied again", ErrForeign, v, Version)
 	}
-	if err := conn.Exec(createResync); err != nil {
+	if err := conn.Exec(createResync + "; " + createKept); err != nil {
 		return nil, fmt.Errorf("creating the loader's own tables: %w", err)
 	}
 	if err := b.Load(); err != nil {
@@ -160,6 +164,9 @@ func (b *Book) Load() error {
 	}
 	if err := b.loadTables(); err != nil {
 		return fmt.Errorf("reading tables: %w", err)
+	}
+	if err := b.loadKept(); err != nil {
+		return fmt.Errorf("reading kept columns: %w", err)
 	}
 	return nil
 }
@@ -307,6 +314,9 @@ func (b *Book) Rename(t *Table, source string) error {
 	if err := b.insert(t); err != nil {
 		return err
 	}
+	if err := b.SaveKept(t); err != nil {
+		return err
+	}
 	if t.Copy != nil {
 		return b.SaveCopy(t)
 	}
@@ -322,7 +332,8 @@ func (b *Book) Forget(t *Table) error {
 func (b *Book) forget(t *Table) error {
 	delete(b.tables, t.Source)
 	name := duck.Literal(t.Source)
-	return b.conn.Exec("DELETE FROM _duckling.tables WHERE source = " + name + "; DELETE FROM _duckling.copies WHERE source = " + name)
+	return b.conn.Exec("DELETE FROM _duckling.tables WHERE source = " + name + "; DELETE FROM _duckling.copies WHERE source = " + name +
+		"; DELETE FROM _duckling.kept WHERE source = " + name)
 }
 
 func (b *Book) insert(t *Table) error {

@@ -103,7 +103,7 @@ func followRandomDefinitions(t *testing.T, seed uint64) {
 			}
 		}
 		to.Comment = []string{"", "it's a table", "another"}[r.IntN(3)]
-		statements, err := schema.Alter(`"it's ""t"`, def, to)
+		statements, err := schema.Alter(`"it's ""t"`, def, to, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
