@@ -13,7 +13,7 @@ import (
 // would be over before the pause.
 func TestCopiesPauseAndResume(t *testing.T) {
 	flavors(t, func(t *testing.T, r *rig) {
-		r.config.CopyRate = 20_000
+		r.config.CopyRate = 2_000
 		r.exec(orders, "CREATE TABLE beside (id INT PRIMARY KEY)", "CREATE TABLE bag (v VARCHAR(200), n INT)")
 		r.fill(30_000)
 		r.exec("CREATE TABLE other LIKE orders", "INSERT INTO other SELECT * FROM orders", "INSERT INTO bag SELECT REPEAT('x', 100), id % 5000 FROM orders")
