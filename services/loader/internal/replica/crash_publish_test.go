@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
+	"github.com/chittihq/duckling/services/loader/internal/filetest"
 	"github.com/chittihq/duckling/services/loader/internal/frametest"
 )
 
@@ -54,6 +58,14 @@ func (p *publication) settle() {
 // kill changes rows, starts a loader and kills it as soon as reached says so.
 func (p *publication) kill(reached func() bool) {
 	p.t.Helper()
+	loader := p.start(reached)
+	_ = loader.Process.Kill()
+	_ = loader.Wait()
+}
+
+// start changes rows and starts a loader, and returns when reached says so.
+func (p *publication) start(reached func() bool) *exec.Cmd {
+	p.t.Helper()
 	p.source.Transaction(20)
 	p.flush()
 	loader, _ := process(p.t, "loader", p.data, p.server.ClientURL())
@@ -63,8 +75,7 @@ func (p *publication) kill(reached func() bool) {
 			p.t.Fatal("the loader did not reach the step to be killed at")
 		}
 	}
-	_ = loader.Process.Kill()
-	_ = loader.Wait()
+	return loader
 }
 
 // readable checks that what the manifest names is whole, and tells whether it is still the generation from before.
@@ -129,29 +140,38 @@ func TestLoaderKilledAtEachStepOfAPublication(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(building, "in the way"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p.kill(func() bool {
+	checkpointed := func() bool {
 		info, err := os.Stat(generation.LivePath(data, database) + ".wal")
 		s := p.status()
 		return s != nil && s.Seq == p.last && strings.HasPrefix(s.Condition, "publishing fails") && (err != nil || info.Size() == 0)
-	})
+	}
+	p.kill(checkpointed)
 	unchanged("after the checkpoint", !exists(p.next()))
 	if err := os.RemoveAll(building); err != nil {
 		t.Fatal(err)
 	}
 	p.settle()
 
-	// The copy is over soon; what is on the disk after the kill tells whether it was hit.
-	const attempts = 50
-	for n, hit := 0, false; !hit; n++ {
-		if n == attempts {
-			t.Fatalf("amid the copy: %d kills came too early or too late", attempts)
-		}
-		p.kill(func() bool { return exists(building) || p.newer() })
-		hit = p.readable() && exists(building)
-		p.settle()
-		if exists(building) {
-			t.Fatal("the unfinished generation is left")
-		}
+	// The loader waits for the folder to go, with nothing left to write but the copy. Half-way it comes to where its process may not write, which ends it on the spot.
+	if err := os.MkdirAll(filepath.Join(building, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	loader := p.start(checkpointed)
+	half := uint64(p.before.Size / 2)
+	if err := unix.Prlimit(loader.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: half, Max: half}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(building, "in the way")); err != nil { // the loader itself removes an empty folder
+		t.Fatal(err)
+	}
+	if err := loader.Wait(); !filetest.DiedAtLimit(loader) {
+		t.Fatalf("amid the copy: the loader ended with %v", err)
+	}
+	info, err := os.Stat(building)
+	unchanged("amid the copy", err == nil && info.Size() > generation.HeaderSize && info.Size() <= int64(half))
+	p.settle()
+	if exists(building) {
+		t.Fatal("the unfinished generation is left")
 	}
 
 	// A manifest cannot be written to a pipe that nobody reads, so the loader stops right there.

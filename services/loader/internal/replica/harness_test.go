@@ -69,6 +69,9 @@ func newReplica(data string, b *bus.Bus, log *slog.Logger) *replica.Replica {
 }
 
 func runLoader(ctx context.Context) error {
+	if err := filetest.DieAtLimit(); err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	b, err := bus.Connect(ctx, bus.Config{URL: os.Getenv("DUCKLING_TEST_NATS"), Name: "loader", Logger: log})
 	if err != nil {

@@ -302,12 +302,6 @@ const (
 	purgeEvery  = 30 * time.Second
 )
 
-// mark is how far the stream was not needed any more at some time.
-type mark struct {
-	at  time.Time
-	seq uint64
-}
-
 // purge lets the stream forget what was published StreamKeep ago: a generation that takes the place of a damaged file, or
 // a backup, can go on from there. Ingest resumes from the last State frame, so that one stays.
 func (s *session) purge(ctx context.Context) {
@@ -315,12 +309,8 @@ func (s *session) purge(ctx context.Context) {
 		return
 	}
 	s.purged = time.Now()
-	s.marks = append(s.marks, mark{s.purged, min(s.pub.seq, s.lastState)})
-	for len(s.marks) > 1 && time.Since(s.marks[1].at) >= s.cfg.StreamKeep {
-		s.marks = s.marks[1:]
-	}
-	below := s.marks[0].seq
-	if time.Since(s.marks[0].at) < s.cfg.StreamKeep || below <= purgeMargin {
+	below := s.marks.note(s.purged, min(s.pub.seq, s.lastState), s.cfg.StreamKeep)
+	if below <= purgeMargin {
 		return
 	}
 	go func() {

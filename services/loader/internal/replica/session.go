@@ -30,7 +30,7 @@ type session struct {
 	// lastState is the newest State frame, which ingest resumes from.
 	lastState uint64
 	purged    time.Time
-	marks     []mark
+	marks     marks
 	measured  time.Time
 	asked     map[string]time.Time
 	answers   chan answer
