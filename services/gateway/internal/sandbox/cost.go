@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/chittihq/duckling/services/gateway/internal/dialect"
 )
 
 // growing are the functions that make a value as large as a number says, inside of one step that DuckDB cannot stop.
@@ -27,6 +29,8 @@ const (
 	maxQueries     = 500       // SELECTs, and joins
 	maxExpressions = 20000     // but for constants, so that a long IN list is none
 	maxConditions  = 4000      // AND and OR
+	maxSigns       = 16        // + and - in a row
+	maxLooks       = 1 << 20   // of the lexer at operators, see dialect.Operators
 )
 
 // unfit judges a statement by its text, before the parser does, which takes seconds for long chains.
@@ -37,6 +41,12 @@ func unfit(sql string) *RefusedError {
 	if !utf8.ValidString(sql) || strings.IndexByte(sql, 0) >= 0 {
 		// DuckDB ends the process for bytes that are no text, and reads no further than a zero.
 		return &RefusedError{Reason: "the statement is not UTF-8 without zero bytes", Syntax: true, Offset: -1}
+	}
+	switch signs, looks := dialect.Operators(sql); {
+	case signs > maxSigns:
+		return &RefusedError{Reason: fmt.Sprintf("the statement has more than %d signs in a row", maxSigns), Offset: -1}
+	case looks > maxLooks:
+		return &RefusedError{Reason: "the statement has too many operators and comments in a row", Offset: -1}
 	}
 	if len(sql) < maxConditions {
 		return nil

@@ -30,6 +30,11 @@ func TestHeavyStatementsAreRefused(t *testing.T) {
 		"types":            "SELECT NULL::" + repeat("STRUCT(a ", 20000) + "INTEGER" + repeat(")", 20000),
 		"joins":            "SELECT 1 FROM t" + repeat(" JOIN t USING (a)", 501),
 		"columns":          "SELECT 1" + repeat(",a", 30000) + " FROM t",
+		"signs":            "SELECT *" + repeat("+", 100000) + " FROM t",
+		"signs in turn":    "SELECT 1" + repeat("+-", 50000) + "1",
+		"comments":         "SELECT 1" + repeat("/**/+", 50000) + "1",
+		"nested comments":  "SELECT 1" + repeat("/*", 100000),
+		"operators":        "SELECT 1" + repeat("*=+<", 50000) + "1",
 		"length":           "SELECT 1 FROM t WHERE a IN (1" + repeat(",2", 200000) + ")",
 	} {
 		var refused *RefusedError
@@ -41,6 +46,9 @@ func TestHeavyStatementsAreRefused(t *testing.T) {
 		"a long list": "SELECT 1 FROM t WHERE a IN (1" + repeat(",2", 100000) + ")",
 		"columns":     "SELECT 1" + repeat(",a", 10000) + " FROM t",
 		"a union":     "SELECT 1" + repeat(" UNION ALL SELECT 1", 400),
+		"a banner":    "/" + repeat("*", 10000) + "/ SELECT 1 --" + repeat("=+", 50000),
+		"a rule":      "SELECT '" + repeat("+-", 50000) + "' AS \"" + repeat("-", 50000) + "\"",
+		"comments":    "SELECT 1" + repeat(" /* a */ + -1", 100),
 		"conditions":  "SELECT 1 FROM t WHERE true" + repeat(" OR a = 1", 4000),
 	} {
 		if err := c.Check(sql, "shop"); err != nil {
