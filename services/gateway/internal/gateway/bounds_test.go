@@ -113,7 +113,69 @@ func TestBoundsOfWhatIsSent(t *testing.T) {
 	if status, body := s.announce(10<<20 + 1); status != http.StatusRequestEntityTooLarge || !strings.Contains(body, `"code":"BAD_REQUEST"`) {
 		t.Errorf("a large body: %d %.200s", status, body)
 	}
+	if _, m := s.get("/metrics"); value(t, m, `duckling_gateway_http_refused_total{limit="body"}`) != 1 {
+		t.Error("the metric does not count a large body")
+	}
 	if status, body := s.do(http.MethodPost, "/api/query", `{"sql":"SELECT 1 WHERE 1 IN (1`+strings.Repeat(",1", 150000)+`)"}`); status != http.StatusForbidden || !strings.Contains(body, "at most 262144 are allowed") {
 		t.Errorf("a long statement: %d %.200s", status, body)
+	}
+}
+
+// Connections are bounded. One too many is told so and when to come again; what has become a WebSocket does not count.
+func TestBoundOfHTTPConnections(t *testing.T) {
+	s := shop(t, func(c *Config) { c.MaxHTTPConnections = 3 })
+	open := func(n float64) { // of which the test's own client has one, that stays
+		t.Helper()
+		gentest.Eventually(t, func() bool {
+			_, m := s.get("/metrics")
+			return value(t, m, "duckling_gateway_http_connections") == n
+		})
+	}
+	dial := func() net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	ask := func(conn net.Conn) *http.Response {
+		t.Helper()
+		if _, err := fmt.Fprint(conn, "GET /health/live HTTP/1.1\r\nHost: gateway\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	open(1)
+	for range 5 {
+		s.login("/ws")
+		open(1)
+	}
+	first := dial()
+	dial()
+	open(3)
+	resp := ask(dial())
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" || !strings.Contains(string(body), `"code":"UNAVAILABLE","retryable":true`) {
+		t.Errorf("one too many: %d %v %s", resp.StatusCode, resp.Header, body)
+	}
+	if _, m := s.get("/metrics"); value(t, m, `duckling_gateway_http_refused_total{limit="connections"}`) != 1 {
+		t.Error("the metric does not count it")
+	}
+	if resp := ask(first); resp.StatusCode != http.StatusOK {
+		t.Errorf("one of those that were there: %d", resp.StatusCode)
+	}
+	first.Close()
+	open(2)
+	if resp := ask(dial()); resp.StatusCode != http.StatusOK {
+		t.Errorf("after one had gone: %d", resp.StatusCode)
 	}
 }

@@ -52,6 +52,8 @@ type Config struct {
 	// MaxConnections is how many WebSocket connections may be open; AuthTimeout how long each may take for its key.
 	MaxConnections int           `env:"MAX_CONNECTIONS" envDefault:"5000"`
 	AuthTimeout    time.Duration `env:"AUTH_TIMEOUT" envDefault:"30s"`
+	// MaxHTTPConnections is how many others may be open. All clients of WebSocket come as such at first, which may be at the same moment.
+	MaxHTTPConnections int `env:"MAX_HTTP_CONNECTIONS" envDefault:"5000"`
 	// SendBuffer is how many bytes may wait for a client that does not read them.
 	SendBuffer config.Bytes `env:"WS_SEND_BUFFER" envDefault:"64MiB"`
 	// StreamTimeout is how long a stream waits for credit.
@@ -93,6 +95,7 @@ func (c *Config) Problems() []string {
 	complain(c.ResultCache < 0, "RESULT_CACHE_BYTES must not be negative; 0 keeps no results")
 	complain(c.SlowQuery < 0, "SLOW_QUERY must not be negative; 0 logs no slow queries")
 	complain(c.MaxConnections <= 0, "MAX_CONNECTIONS must be positive")
+	complain(c.MaxHTTPConnections <= 0, "MAX_HTTP_CONNECTIONS must be positive")
 	complain(c.AuthTimeout <= 0, "AUTH_TIMEOUT must be positive, as 30s")
 	complain(c.SendBuffer <= 0, "WS_SEND_BUFFER must be positive")
 	complain(c.StreamTimeout <= 0, "STREAM_TIMEOUT must be positive, as 60s")

@@ -79,11 +79,13 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	// Databases and NATS outlive the requests that use them.
 	lasting, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
-	app := (&rest.Server{
+	server := &rest.Server{
 		Queries: queries, Databases: databases, Auth: who, Keys: keys, Jobs: reports, Control: asking, Gatherer: env.Metrics, Metrics: rest.NewMetrics(env.Metrics),
-		Origins: c.Access.CORSOrigins, SendTimeout: c.StreamTimeout, Version: daemon.Version, Started: time.Now(), Log: env.Log,
-	}).App(ctx)
+		Origins: c.Access.CORSOrigins, Connections: c.MaxHTTPConnections, SendTimeout: c.StreamTimeout, Version: daemon.Version, Started: time.Now(), Log: env.Log,
+	}
+	app := server.App(ctx)
 	sockets.Register(app)
+	listener = server.Limit(app, listener)
 
 	group.Go(func() error { return databases.Run(lasting) })
 	group.Go(func() error { return asking.Run(lasting) })

@@ -77,6 +77,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		case http.Code == fiber.StatusMethodNotAllowed:
 			message = strings.Clone(c.Path()) + " does not take " + c.Method()
 		}
+		if http.Code == fiber.StatusRequestEntityTooLarge { // of the body: a result that is too large is no fiber.Error
+			s.Metrics.refused.WithLabelValues(refusedBody).Inc()
+		}
 		return c.Status(http.Code).JSON(problem{Error: message, Code: code})
 	case errors.As(err, &refused):
 		known = refusal(refused)

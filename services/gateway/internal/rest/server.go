@@ -33,6 +33,8 @@ type Server struct {
 	Metrics   *Metrics
 	// Origins are those whose pages may read answers; "*" is every one, and none means that browsers get no permission.
 	Origins []string
+	// Connections is how many may be open, not counting those of WebSocket.
+	Connections int
 	// SendTimeout is how long a client may take for a piece of a streamed result.
 	SendTimeout time.Duration
 	Version     string
@@ -102,15 +104,37 @@ func (s *Server) count(route string) fiber.Handler {
 	}
 }
 
+// The limits for which requests are refused before they come to a route.
+const (
+	refusedConnections = "connections" // MAX_HTTP_CONNECTIONS
+	refusedBody        = "body"        // maxBody
+)
+
 // Metrics say what is asked.
-type Metrics struct{ requests *prometheus.CounterVec }
+type Metrics struct {
+	requests, refused *prometheus.CounterVec
+	connections       prometheus.Gauge
+}
 
 // NewMetrics registers the package's metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
-	m := &Metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "duckling_gateway_http_requests_total",
-		Help: "HTTP requests, by method, route and status.",
-	}, []string{"method", "route", "status"})}
-	registry.MustRegister(m.requests)
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "duckling_gateway_http_requests_total",
+			Help: "HTTP requests, by method, route and status.",
+		}, []string{"method", "route", "status"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "duckling_gateway_http_refused_total",
+			Help: "Connections and requests that were refused before they came to a route, by limit.",
+		}, []string{"limit"}),
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "duckling_gateway_http_connections",
+			Help: "HTTP connections that are open, not counting those of WebSocket.",
+		}),
+	}
+	for _, limit := range []string{refusedConnections, refusedBody} {
+		m.refused.WithLabelValues(limit)
+	}
+	registry.MustRegister(m.requests, m.refused, m.connections)
 	return m
 }
