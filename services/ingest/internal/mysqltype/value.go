@@ -23,21 +23,31 @@ func (c *Column) AppendValue(b *frame.ColumnBuilder, v driver.Value) (dated bool
 }
 
 func (c *Column) appendPlain(b *frame.ColumnBuilder, v driver.Value) (dated bool, err error) {
+	fits := true
 	switch v := v.(type) {
 	case nil:
 		b.Null()
 	case int64:
-		b.Int(v)
+		if fits = c.kind == kindInt || c.kind == kindUint || c.kind == kindYear; fits {
+			b.Int(v)
+		}
 	case float32:
-		b.Float32(v)
+		if fits = c.kind == kindFloat; fits {
+			b.Float32(v)
+		}
 	case float64:
-		b.Float64(v)
+		if fits = c.kind == kindDouble; fits {
+			b.Float64(v)
+		}
 	case []byte:
 		return c.appendBytes(b, v)
 	case string: // unsigned numbers beyond int64
 		return c.appendBytes(b, []byte(v))
 	default:
-		return true, fmt.Errorf("column %q: the driver returned a %T", c.Name, v)
+		fits = false
+	}
+	if !fits { // the table was altered after its columns were read
+		return true, fmt.Errorf("column %q: the source returned a %T for %s", c.Name, v, c.SourceType)
 	}
 	return true, nil
 }

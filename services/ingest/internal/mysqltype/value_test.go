@@ -181,3 +181,17 @@ func TestDecimalsAsText(t *testing.T) {
 		t.Errorf("minus nothing is %s", got)
 	}
 }
+
+// What the driver returns for a column that was altered after it was described is an error, and no malformed frame.
+func TestValueOfAnotherType(t *testing.T) {
+	for _, test := range []struct {
+		kind  kind
+		value any
+	}{{kindText, int64(1)}, {kindJSON, 1.5}, {kindDouble, float32(1)}, {kindFloat, 1.5}, {kindInt, 1.5}, {kindDate, int64(1)}, {kindDouble, int64(1)}, {kindInt, []byte("x")}} {
+		c := Column{Name: "c", kind: test.kind, width: 4}
+		def := &cdcv1.TableDefinition{Columns: []*cdcv1.Column{c.Frame()}}
+		if _, err := c.AppendValue(frame.NewRows(def).Column(0), test.value); err == nil {
+			t.Errorf("a %T was taken as %v", test.value, c.frameType())
+		}
+	}
+}

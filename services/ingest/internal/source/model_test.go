@@ -25,6 +25,7 @@ type model struct {
 	quarantined map[string]string
 	begun       map[string]int // copies begun, by table
 	frames      int
+	rowFrames   int      // of them those with changes
 	heard       int64    // when the source last had nothing more
 	reasons     []string // of quarantines
 }
@@ -78,6 +79,7 @@ func (m *model) apply(f *cdcv1.Frame) error {
 	case *cdcv1.Frame_Definition:
 		return m.define(b.Definition)
 	case *cdcv1.Frame_Changes:
+		m.rowFrames++
 		m.open = append(m.open, b.Changes.GetTables()...)
 		if b.Changes.GetOpen() {
 			return nil
