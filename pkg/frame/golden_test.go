@@ -103,6 +103,13 @@ func frames() map[string]*cdcv1.Frame {
 	defaults := proto.CloneOf(def)
 	defaults.Columns[0].Default = proto.String("-5")
 	out["definition-defaults"] = &cdcv1.Frame{Body: &cdcv1.Frame_Definition{Definition: defaults}}
+	out["event-alter-kept"] = &cdcv1.Frame{Body: &cdcv1.Frame_TableEvent{TableEvent: &cdcv1.TableEvent{
+		Kind: cdcv1.TableEvent_KIND_ALTER, Table: def.GetTable(), Definition: def, Kept: []string{"old", "older"},
+	}}}
+	out["event-drop-keep"] = &cdcv1.Frame{Body: &cdcv1.Frame_TableEvent{TableEvent: &cdcv1.TableEvent{
+		Kind: cdcv1.TableEvent_KIND_DROP, Table: def.GetTable(), Keep: true,
+	}}}
+	out["state-dates"] = &cdcv1.Frame{Body: &cdcv1.Frame_State{State: &cdcv1.State{NextCopyId: 3, ZeroDates: cdcv1.ZeroDates_ZERO_DATES_REFUSE}}}
 	for kind, name := range cdcv1.TableEvent_Kind_name {
 		if kind == 0 {
 			continue
