@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
 	driver "github.com/duckdb/duckdb-go/v2"
 
+	"github.com/chittihq/duckling/bench/internal/usage"
 	"github.com/chittihq/duckling/pkg/duck"
 )
 
@@ -21,6 +23,10 @@ func (m *measurement) repeat(inflight int, make func() (ask func(key int64) erro
 		all    []float64
 		failed error
 	)
+	before, err := usage.CPU(os.Getpid())
+	if err != nil {
+		return outcome{}, err
+	}
 	began := time.Now()
 	end := began.Add(time.Duration(m.o.seconds * float64(time.Second)))
 	for worker := range inflight {
@@ -50,8 +56,10 @@ func (m *measurement) repeat(inflight int, make func() (ask func(key int64) erro
 		})
 	}
 	group.Wait()
+	took := time.Since(began)
+	after, err := usage.CPU(os.Getpid())
 	slices.Sort(all)
-	return outcome{Count: len(all), Seconds: time.Since(began).Seconds(), Latencies: all}, failed
+	return outcome{Count: len(all), Seconds: took.Seconds(), Latencies: all, CPU: (after - before).Seconds()}, errors.Join(failed, err)
 }
 
 // overDuck runs the statement through package duck, which is what the gateway itself does, and reads what comes back.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/chittihq/duckling/bench/internal/report"
+	"github.com/chittihq/duckling/bench/internal/usage"
 )
 
 // statement is one that is measured.
@@ -48,7 +49,14 @@ type outcome struct {
 	Count     int
 	Seconds   float64
 	Latencies []float64 // ms, sorted
+	// CPU is the processor time of the process that ran the statements, and Client that of the one that asked for them, in seconds.
+	CPU, Client float64
 }
+
+// cost is the processor time of a statement in microseconds.
+func (o outcome) cost() float64 { return 1e6 * o.CPU / float64(o.Count) }
+
+func (o outcome) clientCost() float64 { return 1e6 * o.Client / float64(o.Count) }
 
 func (o outcome) rate() float64 { return float64(o.Count) / o.Seconds }
 
@@ -105,7 +113,7 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("building the gateway (run this in bench/): %w\n%s", err, out)
 		}
 	}
-	page := report.New("gateway", fmt.Sprintf("Statements without a result cache, by a loop over database/sql and the driver, by a loop over package duck (the driver's C API without database/sql), "+
+	page := report.New("gateway", fmt.Sprintf("Statements without a result cache, by a loop over database/sql and the driver, by a loop over package duck (the driver's C API without database/sql), both with DuckDB's own threads, "+
 		"and through the gateway over WebSocket. Every side prepares once; loops and gateway have the machine in turns, in %d rounds of %v s, and the median of the rounds counts. "+
 		"The gateway's client is a process of its own on the same cores. WebSocket alone is a server that answers the same frames with a constant.", o.rounds, o.seconds))
 	floor, err := serveEcho(ctx)
@@ -138,7 +146,7 @@ func measure(ctx context.Context, page *report.Report, o options, floor *gateway
 		return err
 	}
 	defer g.stop()
-	var latencies, rates [][]string
+	var latencies, rates, costs [][]string
 	for _, s := range statements {
 		if o.only != "" && o.only != s.Name {
 			continue
@@ -154,11 +162,15 @@ func measure(ctx context.Context, page *report.Report, o options, floor *gateway
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 		rates = append(rates, many.rates(s.Name))
+		costs = append(costs, many.costs(s.Name))
 	}
 	page.Line("%d rows, one statement at a time, p50 / p99 in ms; the overhead is the gateway's quantile less that of package duck's loop:", rows)
 	page.Table([]string{"statement", "database/sql", "duck", "gateway", "overhead", "WebSocket alone"}, latencies...)
 	page.Line("%d rows, %d statements in flight, statements a second:", rows, inflight)
 	page.Table([]string{"statement", "database/sql", "duck", fmt.Sprintf("gateway, %d connections", inflight), "of database/sql", "of duck", fmt.Sprintf("gateway, %d connections", open), "of database/sql", "of duck", "WebSocket alone"}, rates...)
+	page.Line("%d rows, %d statements in flight, processor time of a statement in µs. The gateway shares the cores with its client, which a loop does not have; "+
+		"the last column is how many statements a second the gateway's processor time allows, as a share of the same for database/sql:", rows, inflight)
+	page.Table([]string{"statement", "database/sql", "duck", "gateway", "its client", "gateway's share"}, costs...)
 	return nil
 }
 
@@ -232,6 +244,12 @@ func (s *sides) rates(name string) []string {
 	return []string{name, rate(sql), rate(duck), rate(through), share(through, sql), share(through, duck), rate(crowded), share(crowded, sql), share(crowded, duck), rate(median(s.floor, outcome.rate))}
 }
 
+func (s *sides) costs(name string) []string {
+	sql, through := median(s.sql, outcome.cost), median(s.gateway, outcome.cost)
+	cell := func(v float64) string { return fmt.Sprintf("%.1f", v) }
+	return []string{name, cell(sql), cell(median(s.duck, outcome.cost)), cell(through), cell(median(s.gateway, outcome.clientCost)), fmt.Sprintf("%.0f %%", 100*sql/through)}
+}
+
 // client runs the client process.
 func (m *measurement) client(ctx context.Context, g *gateway, inflight, idle int) (outcome, error) {
 	order, err := json.Marshal(order{Address: g.addr, Statement: m.statement, Connections: inflight, Idle: idle, Rows: m.rows, Seconds: m.o.seconds})
@@ -240,9 +258,17 @@ func (m *measurement) client(ctx context.Context, g *gateway, inflight, idle int
 	}
 	cmd := exec.CommandContext(ctx, os.Args[0], "-client", string(order)) //nolint:gosec // itself
 	cmd.Stderr = os.Stderr
+	before, err := usage.CPU(g.cmd.Process.Pid)
+	if err != nil {
+		return outcome{}, err
+	}
 	out, err := cmd.Output()
 	if err != nil {
 		return outcome{}, fmt.Errorf("client: %w", err)
+	}
+	after, err := usage.CPU(g.cmd.Process.Pid)
+	if err != nil {
+		return outcome{}, err
 	}
 	var result outcome
 	if err := json.Unmarshal(out, &result); err != nil {
@@ -251,6 +277,7 @@ func (m *measurement) client(ctx context.Context, g *gateway, inflight, idle int
 	if result.Count == 0 {
 		return outcome{}, errors.New("client: no answers")
 	}
+	result.CPU, result.Client = (after - before).Seconds(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	return result, nil
 }
 
