@@ -155,7 +155,7 @@ func classify(err error) error {
 		return err
 	}
 	// One code for many reasons.
-	for _, words := range []string{"purged", "Could not find first log file", "not in the master's binlog", "not found in binlog"} {
+	for _, words := range []string{"purged", "Could not find first log file", "not in the master's binlog", "not found in binlog", "> file size"} {
 		if strings.Contains(my.Message, words) {
 			return &PurgedError{Reason: my.Message}
 		}

@@ -99,6 +99,7 @@ func settings(ctx context.Context, s *server.Server) ([]Finding, error) {
 	if s.Flavor == binlog.MySQL {
 		findings = append(findings, v.expect("binlog_row_value_options", "", "JSON documents are logged in part"), v.gtid())
 	}
+	findings = append(findings, v.ownLog())
 	findings = append(findings, v.grants()...)
 	return findings, v.err
 }

@@ -147,7 +147,7 @@ func TestCheck(t *testing.T) {
 			s.grants()
 			// What only a server set up otherwise shows.
 			for name, grades := range s.seen {
-				if name != "table" && name != "gtid_mode" && (!grades[Pass] || len(grades) < 2) {
+				if name != "table" && name != "gtid_mode" && !strings.HasPrefix(name, "log_") && (!grades[Pass] || len(grades) < 2) {
 					t.Errorf("%s was seen only as %v", name, grades)
 				}
 			}
@@ -260,6 +260,37 @@ func TestCheckWithoutGTID(t *testing.T) {
 	mend := s.expect("gtid_mode", Warn).Mend
 	s.exec(strings.Split(mend, "; ")...)
 	s.expect("gtid_mode", Pass)
+}
+
+// A replica that does not log what it replicates is not taken for a source.
+func TestReplicaWithoutItsOwnLog(t *testing.T) {
+	for flavor, name := range map[mysqltest.Flavor]string{mysqltest.MySQL: "log_replica_updates", mysqltest.MariaDB: "log_slave_updates"} {
+		t.Run(string(flavor), func(t *testing.T) {
+			option := "--" + strings.ReplaceAll(name, "_", "-")
+			s := newSource(t, flavor, option+"=OFF")
+			s.expect(name, Pass)
+			s.user = "poor"
+			if err := s.server.CreateUser(t.Context(), s.user, mysqltest.RootPassword, "SELECT ON shop.*"); err != nil {
+				t.Fatal(err)
+			}
+			s.exec(s.expect(name, Warn).Mend)
+			s.expect(name, Pass)
+			if err := s.server.ReplicateFrom(t.Context(), mysqltest.ForTest(t, flavor)); err != nil {
+				t.Fatal(err)
+			}
+			if f := s.expect(name, Fail); !strings.Contains(f.Mend, name+"=ON") {
+				t.Errorf("it is mended with %q", f.Mend)
+			}
+			c, err := s.connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := Require(t.Context(), c); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("it is required that %v", err)
+			}
+		})
+	}
 }
 
 // Findings read as sentences.

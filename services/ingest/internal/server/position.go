@@ -289,6 +289,16 @@ func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, table string, tra
 	return file, offset, err
 }
 
+// InMemory says that a table is one that a restart empties. The server then logs DELETE FROM in its own name, for which no trigger runs.
+func (s *Server) InMemory(ctx context.Context, schema, table string) (bool, error) {
+	var n int
+	err := s.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND ENGINE = 'MEMORY'", schema, table).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("reading the engine of %q: %w", table, err)
+	}
+	return n > 0, nil
+}
+
 // Name is the table's full name for a statement.
 func (s *Server) Name(table string) string {
 	return mysqltype.QuoteName(s.Schema) + "." + mysqltype.QuoteName(table)

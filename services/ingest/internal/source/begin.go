@@ -120,7 +120,7 @@ func (r *run) gap(ctx context.Context, streamed string) (string, error) {
 	same := streamed == r.server.ID
 	if r.position.GTIDs == nil {
 		if same {
-			return "", nil
+			return r.shortened(ctx)
 		}
 		return "", fmt.Errorf("the stream was read from server %s by file and offset, which mean nothing on server %s: "+
 			"connect to the former, or delete the stream CDC_%s to begin anew", streamed, r.server.ID, r.cfg.ID)
@@ -147,6 +147,15 @@ func (r *run) gap(ctx context.Context, streamed string) (string, error) {
 		r.log.InfoContext(ctx, "the source is another server now", "before", streamed, "now", r.server.ID)
 	}
 	return "", nil
+}
+
+// shortened says whether the binlog ends before the stream's position.
+func (r *run) shortened(ctx context.Context) (string, error) {
+	file, offset, err := r.server.Head(ctx)
+	if err != nil || (binlog.Position{File: file, Offset: offset}).Reached(r.position.File, r.position.Offset) {
+		return "", err
+	}
+	return fmt.Sprintf("the source's binlog ends at %s:%d, before what was already streamed: it was reset or the source was restored", file, offset), nil
 }
 
 // completeCut sends the rest of a statement of which an earlier run sent the first part.

@@ -82,8 +82,9 @@ type rig struct {
 	bus    *bus.Bus
 	url    string
 	config Config
-	// metrics are those of the last start.
+	// metrics and source are those of the last start.
 	metrics *prometheus.Registry
+	source  *Source
 
 	mu    sync.Mutex
 	model *model
@@ -168,6 +169,7 @@ func (r *rig) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.metrics = prometheus.NewRegistry()
 	s := New(r.config, r.bus, slog.New(slog.NewTextHandler(r.t.Output(), nil)), NewMetrics(r.metrics))
+	r.source = s
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.Run(ctx) })
 	var once sync.Once

@@ -97,3 +97,60 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		t.Error("the bytes of updates were not counted")
 	}
 }
+
+// Every metric moves with what it tells of: a source that stands still, copies on their way, tables set aside, a lost connection.
+func TestMetricsMove(t *testing.T) {
+	r := privateRig(t, mysqltest.MySQL)
+	r.config.CopyRate = 10_000
+	r.config.PauseDestructive = true
+	r.exec(orders, "CREATE TABLE kept (id INT PRIMARY KEY, v INT)", "INSERT INTO kept VALUES (1, 1)")
+	r.fill(30_000)
+	r.start()
+	becomes := func(what string, condition func() bool) {
+		t.Helper()
+		r.eventually(what, func(*model) bool { return condition() })
+	}
+	metric := func(name string, labels ...string) float64 {
+		return r.metric("duckling_ingest_"+name, append([]string{"shop"}, labels...)...)
+	}
+	becomes("a copy is on its way", func() bool {
+		sent, estimated := metric("copy_sent_rows", "orders"), metric("copy_estimated_rows", "orders")
+		return sent > 0 && sent < 30_000 && estimated >= sent && metric("tables", "copying") == 1 && metric("caught_up") == 0
+	})
+	if err := r.source.Ready(); err != nil {
+		t.Errorf("a source whose tables are being copied is not ready: %v", err)
+	}
+	r.converge()
+	becomes("all is there", func() bool {
+		return metric("caught_up") == 1 && metric("lag_seconds") == 0 && metric("copy_sent_rows", "orders") == -1 && metric("tables", "streaming") == 2
+	})
+	frames, stored := metric("frame_size_bytes"), metric("publish_latency_seconds")
+	changes, bytes := metric("frames_total", "changes"), metric("row_bytes_total", "insert", "kept")
+	r.exec("INSERT INTO kept VALUES (2, 2)")
+	becomes("a frame is counted", func() bool {
+		return metric("frame_size_bytes") > frames && metric("publish_latency_seconds") > stored && metric("frames_total", "changes") > changes &&
+			metric("rows_total", "insert", "kept") == 1 && metric("row_bytes_total", "insert", "kept") > bytes
+	})
+	r.exec("ALTER TABLE kept DROP COLUMN v")
+	becomes("a table is set aside", func() bool { return metric("tables", "quarantined") == 1 && metric("caught_up") == 0 })
+	r.control(ControlRequest{Op: "copy", Table: "kept"})
+	becomes("it is back", func() bool { return metric("tables", "quarantined") == 0 && metric("caught_up") == 1 })
+	// Nothing is heard of a source that does not answer: what it may have committed since is older every second.
+	if err := r.mysql.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	shows := func() bool {
+		return metric("restarts_total") > 0 && metric("connected") == 0 && metric("caught_up") == 0 && metric("lag_seconds") > 0 && r.source.Ready() != nil
+	}
+	for deadline := time.Now().Add(patience); !shows(); time.Sleep(20 * time.Millisecond) { // no frame comes now to wait for
+		if time.Now().After(deadline) {
+			t.Fatal("the loss of the source does not show")
+		}
+	}
+	if err := r.mysql.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	becomes("it goes on", func() bool {
+		return metric("connected") == 1 && metric("caught_up") == 1 && metric("lag_seconds") == 0 && r.source.Ready() == nil
+	})
+}

@@ -19,7 +19,7 @@ func (r *run) statement(ctx context.Context, e *binlog.Event) error {
 	}
 	s := ddl.Parse(e.SQL, e.Schema)
 	if s.Kind == ddl.Write {
-		return r.condemnWritten(s)
+		return r.condemnWritten(ctx, s)
 	}
 	if err := r.quarantineBefore(ctx, s); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (r *run) statementWithin(ctx context.Context, e *binlog.Event) error {
 	s := ddl.Parse(e.SQL, e.Schema)
 	switch s.Kind {
 	case ddl.Write:
-		return r.condemnWritten(s)
+		return r.condemnWritten(ctx, s)
 	case ddl.Create:
 		if r.large {
 			return r.condemn(s.Tables[0].Table, "it was created amid a large transaction")
@@ -85,27 +85,32 @@ func (r *run) awaitDefinitions(ctx context.Context, s ddl.Statement, gtid binlog
 	return nil
 }
 
-// condemnWritten: a statement wrote rows that are not in the binlog.
-func (r *run) condemnWritten(s ddl.Statement) error {
+// condemnWritten: a statement wrote rows that are not in the binlog, to any table by its triggers.
+func (r *run) condemnWritten(ctx context.Context, s ddl.Statement) error {
 	const reason = "rows were written by a statement that was logged as text; set binlog_format=ROW in every session"
-	if len(s.Tables) == 0 {
-		var followed []string
-		for _, name := range r.tables.names() {
-			if r.tables[name].followed() {
-				followed = append(followed, name)
-			}
+	if len(s.Tables) == 1 {
+		name := s.Tables[0]
+		emptied, err := r.server.InMemory(ctx, name.Schema, name.Table)
+		if err != nil {
+			return err
 		}
-		if len(followed) == 0 {
-			return nil
-		}
-		return &condemnedError{tables: followed, reason: reason}
-	}
-	for _, name := range s.Tables {
-		if t := r.tables[name.Table]; name.Schema == r.server.Schema && t != nil && t.followed() {
+		if t := r.tables[name.Table]; emptied && name.Schema == r.server.Schema && t != nil && t.followed() {
 			return r.condemn(t.name, reason)
 		}
+		if emptied {
+			return nil
+		}
 	}
-	return nil
+	var followed []string
+	for _, name := range r.tables.names() {
+		if r.tables[name].followed() {
+			followed = append(followed, name)
+		}
+	}
+	if len(followed) == 0 {
+		return nil
+	}
+	return &condemnedError{tables: followed, reason: reason}
 }
 
 // quarantineBefore quarantines, at the position before a statement, its tables that cannot be followed through it. One that
