@@ -101,11 +101,11 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 // Every metric moves with what it tells of: a source that stands still, copies on their way, tables set aside, a lost connection.
 func TestMetricsMove(t *testing.T) {
 	r := privateRig(t, mysqltest.MySQL)
-	r.config.CopyRate = 10_000
-	r.config.PauseDestructive = true
+	r.config.CopyRate = 1000 // a copy that no slow test misses
+	r.config.Destructive = PauseDestructive
 	r.exec(orders, "CREATE TABLE kept (id INT PRIMARY KEY, v INT)", "INSERT INTO kept VALUES (1, 1)")
 	r.fill(30_000)
-	r.start()
+	stop := r.start()
 	becomes := func(what string, condition func() bool) {
 		t.Helper()
 		r.eventually(what, func(*model) bool { return condition() })
@@ -120,6 +120,9 @@ func TestMetricsMove(t *testing.T) {
 	if err := r.source.Ready(); err != nil {
 		t.Errorf("a source whose tables are being copied is not ready: %v", err)
 	}
+	stop()
+	r.config.CopyRate = 0
+	r.start()
 	r.converge()
 	becomes("all is there", func() bool {
 		return metric("caught_up") == 1 && metric("lag_seconds") == 0 && metric("copy_sent_rows", "orders") == -1 && metric("tables", "streaming") == 2
