@@ -110,6 +110,8 @@ func frames() map[string]*cdcv1.Frame {
 		Kind: cdcv1.TableEvent_KIND_DROP, Table: def.GetTable(), Keep: true,
 	}}}
 	out["state-dates"] = &cdcv1.Frame{Body: &cdcv1.Frame_State{State: &cdcv1.State{NextCopyId: 3, ZeroDates: cdcv1.ZeroDates_ZERO_DATES_REFUSE}}}
+	out["check-begin-part"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckBegin{CheckBegin: &cdcv1.CheckBegin{Table: def.GetTable(), CheckId: 11, Definition: def.GetFingerprint(), After: []byte(`["5"]`)}}}
+	out["check-end-part"] = &cdcv1.Frame{Body: &cdcv1.Frame_CheckEnd{CheckEnd: &cdcv1.CheckEnd{Table: def.GetTable(), CheckId: 11, Rows: 1, Mark: []byte(`["7"]`), Bound: []string{"7"}}}}
 	for kind, name := range cdcv1.TableEvent_Kind_name {
 		if kind == 0 {
 			continue

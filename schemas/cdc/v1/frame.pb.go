@@ -1687,7 +1687,9 @@ type CheckBegin struct {
 	// Unique within an epoch, of the same numbers as copy ids. A newer check of the same table voids an older one.
 	CheckId uint64 `protobuf:"varint,2,opt,name=check_id,json=checkId,proto3" json:"check_id,omitempty"`
 	// Fingerprint of the definition that the hashes follow.
-	Definition    uint64 `protobuf:"varint,3,opt,name=definition,proto3" json:"definition,omitempty"`
+	Definition uint64 `protobuf:"varint,3,opt,name=definition,proto3" json:"definition,omitempty"`
+	// The mark at which an earlier check ended that this one goes on from; empty at the table's beginning.
+	After         []byte `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1741,6 +1743,13 @@ func (x *CheckBegin) GetDefinition() uint64 {
 		return x.Definition
 	}
 	return 0
+}
+
+func (x *CheckBegin) GetAfter() []byte {
+	if x != nil {
+		return x.After
+	}
+	return nil
 }
 
 // CheckRows is a chunk of a check: hashes of its rows, or the rows themselves where the loader asked for them.
@@ -1870,7 +1879,11 @@ type CheckEnd struct {
 	// The end of rows asked for.
 	Reload bool `protobuf:"varint,4,opt,name=reload,proto3" json:"reload,omitempty"`
 	// Why there is no result; empty where there is one.
-	Void          string `protobuf:"bytes,5,opt,name=void,proto3" json:"void,omitempty"`
+	Void string `protobuf:"bytes,5,opt,name=void,proto3" json:"void,omitempty"`
+	// Set where the table goes on: ingest's own mark of where the check ended, and the values of the key's leading columns there, as text
+	// that DuckDB casts to their types. The check was of rows up to and with them, in the order of those columns.
+	Mark          []byte   `protobuf:"bytes,6,opt,name=mark,proto3" json:"mark,omitempty"`
+	Bound         []string `protobuf:"bytes,7,rep,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1938,6 +1951,20 @@ func (x *CheckEnd) GetVoid() string {
 		return x.Void
 	}
 	return ""
+}
+
+func (x *CheckEnd) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+func (x *CheckEnd) GetBound() []string {
+	if x != nil {
+		return x.Bound
+	}
+	return nil
 }
 
 var File_cdc_v1_frame_proto protoreflect.FileDescriptor
@@ -2081,14 +2108,15 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\fPHASE_QUEUED\x10\x01\x12\x11\n" +
 	"\rPHASE_COPYING\x10\x02\x12\x13\n" +
 	"\x0fPHASE_STREAMING\x10\x03\x12\x15\n" +
-	"\x11PHASE_QUARANTINED\x10\x04\"]\n" +
+	"\x11PHASE_QUARANTINED\x10\x04\"s\n" +
 	"\n" +
 	"CheckBegin\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x19\n" +
 	"\bcheck_id\x18\x02 \x01(\x04R\acheckId\x12\x1e\n" +
 	"\n" +
 	"definition\x18\x03 \x01(\x04R\n" +
-	"definition\"\x8b\x02\n" +
+	"definition\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\fR\x05after\"\x8b\x02\n" +
 	"\tCheckRows\x12\x19\n" +
 	"\bcheck_id\x18\x01 \x01(\x04R\acheckId\x12\x14\n" +
 	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
@@ -2098,13 +2126,15 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\blast_key\x18\x06 \x01(\tR\alastKey\x12\x1b\n" +
 	"\trows_sent\x18\a \x01(\x04R\browsSent\x12%\n" +
 	"\x0erows_estimated\x18\b \x01(\x04R\rrowsEstimated\x12.\n" +
-	"\x04rows\x18\t \x01(\v2\x1a.duckling.cdc.v1.TableRowsR\x04rows\"{\n" +
+	"\x04rows\x18\t \x01(\v2\x1a.duckling.cdc.v1.TableRowsR\x04rows\"\xa5\x01\n" +
 	"\bCheckEnd\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x19\n" +
 	"\bcheck_id\x18\x02 \x01(\x04R\acheckId\x12\x12\n" +
 	"\x04rows\x18\x03 \x01(\x04R\x04rows\x12\x16\n" +
 	"\x06reload\x18\x04 \x01(\bR\x06reload\x12\x12\n" +
-	"\x04void\x18\x05 \x01(\tR\x04void*h\n" +
+	"\x04void\x18\x05 \x01(\tR\x04void\x12\x12\n" +
+	"\x04mark\x18\x06 \x01(\fR\x04mark\x12\x14\n" +
+	"\x05bound\x18\a \x03(\tR\x05bound*h\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OPERATION_INSERT\x10\x01\x12\x14\n" +

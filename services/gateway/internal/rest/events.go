@@ -116,6 +116,8 @@ func (s *Server) progress(ctx context.Context, database string) ([]byte, error) 
 			Stale string          `json:"stale,omitempty"`
 			Copy  json.RawMessage `json:"copy,omitempty"`
 			Check json.RawMessage `json:"check,omitempty"`
+
+			Comparing json.RawMessage `json:"comparing,omitempty"`
 		} `json:"tables"`
 	}
 	if err := json.Unmarshal(answer, &status); err != nil {

@@ -56,6 +56,21 @@ func Define(table string, columns []mysqltype.Column, key []string, comment stri
 	return def
 }
 
+// Ordered is how many of the key's leading columns sort in DuckDB as they do at the source; 0 for a key that may not be told.
+func (t *Table) Ordered() int {
+	n, leading := 0, true
+	for _, name := range t.Key {
+		i := slices.IndexFunc(t.Columns, func(c mysqltype.Column) bool { return c.Name == name })
+		if t.Columns[i].Masked() {
+			return 0
+		}
+		if leading = leading && t.Columns[i].SameOrder(); leading {
+			n++
+		}
+	}
+	return n
+}
+
 // Apply makes columns what the rules say. A table that cannot be followed under them becomes unsupported.
 func (t *Table) Apply(rules mysqltype.Rules) {
 	if t.Unsupported != nil {

@@ -89,11 +89,16 @@ func (c *Column) binaryConstant(text string, asSQL bool) (string, bool) {
 	for c.kind == kindBinary && len(data) < c.width {
 		data = append(data, 0)
 	}
+	return blobText(data), true
+}
+
+// blobText is bytes as text that DuckDB casts to BLOB.
+func blobText(data []byte) string {
 	var out strings.Builder
 	for _, b := range data {
 		fmt.Fprintf(&out, `\x%02X`, b)
 	}
-	return out.String(), true
+	return out.String()
 }
 
 // unquote reads a string constant as MariaDB writes it. What is not one is returned as it is.

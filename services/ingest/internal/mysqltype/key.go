@@ -57,3 +57,26 @@ func (c *Column) keyText(v []byte) (string, error) {
 		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(string(v)) + "'", nil
 	}
 }
+
+// SameOrder says that DuckDB sorts the column's values as the source does. Text has the source's collations, and dates that are carried as
+// null have lost their place.
+func (c *Column) SameOrder() bool {
+	switch c.kind {
+	case kindInt, kindUint, kindBit, kindDecimal, kindBinary, kindBlob:
+		return c.mask == nil
+	}
+	return false
+}
+
+// BoundText turns what KeyLiteral wrote of a column with SameOrder into text that DuckDB casts to the column's type.
+func BoundText(literal string) (string, error) {
+	digits, isHex := strings.CutPrefix(literal, "x'")
+	if !isHex {
+		return literal, nil
+	}
+	data, err := hex.DecodeString(strings.TrimSuffix(digits, "'"))
+	if err != nil {
+		return "", fmt.Errorf("the key literal %s makes no sense", literal)
+	}
+	return blobText(data), nil
+}

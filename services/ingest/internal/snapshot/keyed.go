@@ -46,12 +46,12 @@ func (c *Copy) visibly(ctx context.Context, visible binlog.Position, read func(*
 	return read(conn)
 }
 
-// bound reads the mark of a piece; an empty one is no bound.
+// bound reads the mark of a piece, or of a part, which has the key's leading columns; an empty one is no bound.
 func (c *Copy) bound(mark []byte) (key []string, err error) {
 	if len(mark) == 0 {
 		return nil, nil
 	}
-	if err := json.Unmarshal(mark, &key); err != nil || len(key) != len(c.Table.Key) {
+	if err := json.Unmarshal(mark, &key); err != nil || len(key) == 0 || len(key) > len(c.Table.Key) {
 		return nil, fmt.Errorf("reading %q from a key on: the mark %q makes no sense", c.Table.Name, mark)
 	}
 	return key, nil
@@ -158,19 +158,19 @@ func literals(columns []*mysqltype.Column, values []driver.Value) ([]string, err
 	return out, nil
 }
 
-// where selects after < key <= upto. The comparison is the server's own, so that collations and signs
+// where selects after < key <= upto, of as many leading columns as a bound has. The comparison is the server's own, so that collations and signs
 // are those of the index; it is written out, for MySQL does not use an index for (a, b) > (1, 2).
 func where(names, after, upto []string) string {
 	var conditions []string
 	if after != nil {
-		conditions = append(conditions, compare(names, after, ">", ">"))
-		if len(names) > 1 {
+		conditions = append(conditions, compare(names[:len(after)], after, ">", ">"))
+		if len(after) > 1 {
 			conditions = append(conditions, names[0]+" >= "+after[0])
 		}
 	}
 	if upto != nil {
-		conditions = append(conditions, compare(names, upto, "<", "<="))
-		if len(names) > 1 {
+		conditions = append(conditions, compare(names[:len(upto)], upto, "<", "<="))
+		if len(upto) > 1 {
 			conditions = append(conditions, names[0]+" <= "+upto[0])
 		}
 	}

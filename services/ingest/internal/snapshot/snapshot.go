@@ -27,6 +27,8 @@ type Copy struct {
 	Definition *cdcv1.TableDefinition
 	// Bounds are what a table with a key may take beyond the connection that its reader holds; nil for nothing.
 	Bounds *Bounds
+
+	most int // rows of a piece; 0 is no bound but its size
 }
 
 // Piece is a run of rows in the order they are to be published.
@@ -110,6 +112,9 @@ func (c *Copy) appendRow(piece *Piece, values []driver.Value) error {
 // full asks for the size only every few rows where rows are small: the answer
 // costs about as much as a row.
 func (c *Copy) full(rows *frame.Rows) bool {
+	if c.most > 0 && rows.Len() >= c.most {
+		return true
+	}
 	if rows.Len()%16 != 0 && c.Table.RowBytes < 1024 {
 		return false
 	}

@@ -24,7 +24,11 @@ type checking struct {
 	id     uint64
 	reload bool
 	ranges []snapshot.Range
-	void   string // why it ended without a result
+	// after is where a part begins, rows about how many it has, end where it ended; nil at the table's end.
+	after []byte
+	rows  int
+	end   *snapshot.End
+	void  string // why it ended without a result
 }
 
 // mostRanges bounds what may be asked for at once.
@@ -41,7 +45,7 @@ func (c *copies) askCheck(ctx context.Context, q ControlRequest) error {
 	case len(q.Ranges) > mostRanges:
 		return &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("%d ranges were asked for, more than %d", len(q.Ranges), mostRanges)}
 	}
-	check := &checking{}
+	check := &checking{after: q.After, rows: q.Rows}
 	if q.Op == "reload" {
 		check.id, check.reload, check.ranges = q.Check, true, q.Ranges
 	} else {
@@ -123,7 +127,10 @@ func (c *copies) beginCheck(ctx context.Context, job *copying, known *catalog.Ta
 	job.known = known
 	def := known.Definition()
 	if !job.check.reload {
-		err := r.writer.CheckBegin(ctx, &cdcv1.CheckBegin{Table: job.table, CheckId: job.check.id, Definition: def.GetFingerprint()})
+		if known.Ordered() == 0 {
+			job.check.after = nil // the key is another than it was
+		}
+		err := r.writer.CheckBegin(ctx, &cdcv1.CheckBegin{Table: job.table, CheckId: job.check.id, Definition: def.GetFingerprint(), After: job.check.after})
 		if err != nil {
 			return err
 		}
@@ -151,7 +158,7 @@ func (c *copies) readCheck(ctx context.Context, job *copying, table *snapshot.Co
 	case job.check.reload:
 		err = table.Ranges(ctx, begin.position, job.check.ranges, emit)
 	case len(table.Table.Key) > 0:
-		err = table.Keyed(ctx, begin.position, nil, emit)
+		job.check.end, err = table.Part(ctx, begin.position, job.check.after, job.check.rows, emit)
 	default:
 		err = table.Whole(ctx, begin.position, emit)
 	}
@@ -190,5 +197,9 @@ func (c *copies) chunk(ctx context.Context, job *copying, chunk *publish.Chunk) 
 
 func (c *copies) finishCheck(ctx context.Context, p *copying) error {
 	c.pending = slices.DeleteFunc(c.pending, func(x *copying) bool { return x == p })
-	return c.r.writer.CheckEnd(ctx, &cdcv1.CheckEnd{Table: p.table, CheckId: p.check.id, Rows: p.sent, Reload: p.check.reload})
+	m := &cdcv1.CheckEnd{Table: p.table, CheckId: p.check.id, Rows: p.sent, Reload: p.check.reload}
+	if end := p.check.end; end != nil {
+		m.Mark, m.Bound = end.Mark, end.Bound
+	}
+	return c.r.writer.CheckEnd(ctx, m)
 }

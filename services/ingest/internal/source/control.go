@@ -22,6 +22,9 @@ type ControlRequest struct {
 	// Reason of copy, for people, and whether it keeps to the rate of periodic work.
 	Reason string `json:"reason,omitempty"`
 	Slowly bool   `json:"slowly,omitempty"`
+	// After is the mark of the CheckEnd that check goes on from, and Rows about how many rows it is of; 0 is the whole table.
+	After []byte `json:"after,omitempty"`
+	Rows  int    `json:"rows,omitempty"`
 	// Check is whose rows reload asks for, Ranges which.
 	Check  uint64           `json:"check,omitempty"`
 	Ranges []snapshot.Range `json:"ranges,omitempty"`

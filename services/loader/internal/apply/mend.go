@@ -25,7 +25,7 @@ func (a *Applier) Mend(source, wrong, right string, note func(deleted, inserted 
 			return err
 		}
 		deleted, err := a.conn.ExecCount(fmt.Sprintf("DELETE FROM %s AS t USING (SELECT DISTINCT %s FROM (%s)) AS l WHERE %s",
-			a.live(t), schema.Key(def, ""), wrong, joined(def, def.GetKey(), "=")))
+			a.live(t), schema.Key(def, ""), wrong, joined(def, def.GetKey(), "IS NOT DISTINCT FROM"))) // damage can make a key null
 		if err != nil {
 			return fmt.Errorf("deleting rows that differ: %w", err)
 		}

@@ -17,15 +17,23 @@ type Check struct {
 	reload bool
 	after  int64
 	read   bool
+	rows   int // of a part; 0 is all
+	more   bool
 	chunk  uint32
 	sent   uint64
 }
 
-// CheckBegin begins a check of a table.
-func (s *Source) CheckBegin(name string) *Check {
+// CheckBegin begins a check of a table, of about so many rows after a mark where it has a key and rows is not 0.
+func (s *Source) CheckBegin(name string, after []byte, rows int) *Check {
 	s.copyID++
 	c := &Check{ID: s.copyID, Table: name, after: -1 << 62}
-	s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_CheckBegin{CheckBegin: &cdcv1.CheckBegin{Table: name, CheckId: c.ID, Definition: s.Tables[name].Def.GetFingerprint()}}})
+	if len(s.Tables[name].Def.GetKey()) > 0 {
+		c.rows = rows
+	}
+	if len(after) > 0 {
+		_, _ = fmt.Sscan(string(after), &c.after) // of this package's making
+	}
+	s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_CheckBegin{CheckBegin: &cdcv1.CheckBegin{Table: name, CheckId: c.ID, Definition: s.Tables[name].Def.GetFingerprint(), After: after}}})
 	return c
 }
 
@@ -48,6 +56,9 @@ func (s *Source) CheckStep(c *Check, rows int) bool {
 	}
 	view := s.view(t, chunk)
 	c.sent += uint64(len(chunk))
+	if c.rows > 0 && int(c.sent) >= c.rows {
+		c.read, c.more = true, true
+	}
 	m := &cdcv1.CheckRows{CheckId: c.ID, Chunk: c.chunk, Values: view.Sums(nil).Pack(), RowsSent: c.sent}
 	if len(t.Def.GetKey()) > 0 {
 		c.after = chunk[len(chunk)-1][0].(int64)
@@ -60,7 +71,12 @@ func (s *Source) CheckStep(c *Check, rows int) bool {
 
 // CheckEnd ends a check, or the rows that were asked for; void is empty where there is a result.
 func (s *Source) CheckEnd(c *Check, void string) {
-	s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_CheckEnd{CheckEnd: &cdcv1.CheckEnd{Table: c.Table, CheckId: c.ID, Rows: c.sent, Reload: c.reload, Void: void}}})
+	m := &cdcv1.CheckEnd{Table: c.Table, CheckId: c.ID, Rows: c.sent, Reload: c.reload, Void: void}
+	if c.more && !c.reload {
+		// The first column tells rows apart, also where the key has two.
+		m.Mark, m.Bound = fmt.Append(nil, c.after), []string{fmt.Sprint(c.after)}
+	}
+	s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_CheckEnd{CheckEnd: m}})
 }
 
 // Reload sends the rows between two marks as they are now, of a check whose end follows by CheckEnd.

@@ -34,6 +34,8 @@ type Config struct {
 	SyncMinutes int `env:"SYNC_INTERVAL_MINUTES" envDefault:"15"`
 	// Rebuild is how often each table is copied anew; 0 means never.
 	Rebuild time.Duration `env:"FULL_RESYNC_INTERVAL" envDefault:"24h"`
+	// CheckRows is about how many rows of a table are compared at once; 0 means all.
+	CheckRows int `env:"RESYNC_PART_ROWS" envDefault:"2000000"`
 
 	// StreamKeep is how long frames stay in the stream after they were committed, for a file that is restored
 	// from a backup; 0 keeps few.
@@ -58,6 +60,7 @@ func (c *Config) Problems() []string {
 	complain(c.StreamKeep < 0, "STREAM_KEEP must not be negative")
 	complain(c.SyncMinutes < 0, "SYNC_INTERVAL_MINUTES must not be negative")
 	complain(c.Rebuild < 0, "FULL_RESYNC_INTERVAL must not be negative")
+	complain(c.CheckRows < 0, "RESYNC_PART_ROWS must not be negative")
 	return problems
 }
 
@@ -81,7 +84,7 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 		r := replica.New(replica.Config{
 			Database: d.ID, DataDir: c.DataDir, DuckDB: live.Options{MemoryLimit: c.MemoryLimit, Threads: c.Threads},
 			BatchRows: c.BatchRows, BatchDelay: c.BatchDelay, PublishInterval: c.PublishInterval, StreamKeep: c.StreamKeep,
-			CheckEvery: time.Duration(c.SyncMinutes) * time.Minute, RebuildEvery: c.Rebuild,
+			CheckEvery: time.Duration(c.SyncMinutes) * time.Minute, RebuildEvery: c.Rebuild, CheckRows: c.CheckRows,
 		}, b, metrics, env.Log)
 		replicas[d.ID] = r
 		go func() {

@@ -24,6 +24,9 @@ type command struct {
 	Reason string `json:"reason,omitempty"`
 	// Slowly has ingest keep to the rate of periodic work.
 	Slowly bool `json:"slowly,omitempty"`
+	// After and Rows are the part of the table that ingest is to check.
+	After []byte `json:"after,omitempty"`
+	Rows  int    `json:"rows,omitempty"`
 }
 
 type recopy struct {

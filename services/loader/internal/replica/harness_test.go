@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 }
 
 func config(data string) replica.Config {
-	return replica.Config{Database: database, DataDir: data, DuckDB: live.Options{Threads: 2}, BatchRows: 2000, BatchDelay: 5 * time.Millisecond}
+	return replica.Config{Database: database, DataDir: data, DuckDB: live.Options{Threads: 2}, BatchRows: 2000, BatchDelay: 5 * time.Millisecond, CheckRows: 100}
 }
 
 func newReplica(data string, b *bus.Bus, log *slog.Logger) *replica.Replica {

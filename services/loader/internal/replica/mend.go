@@ -13,10 +13,14 @@ import (
 
 // mend replaces the rows that differ, at a place where everything is committed.
 func (r *reconciler) mend(end *cdcv1.CheckEnd) error {
+	var after *partial
 	var note schema.Resync
 	err := r.check.Mend(r.applier, r.now.table, end, r.result, func() error {
-		note = r.finished()
-		return r.book.AddResync(note)
+		if after = r.joined(); after != nil && !after.last() {
+			return r.book.SaveComparison(r.now.table, after.text())
+		}
+		note = r.finished(after)
+		return errors.Join(r.book.AddResync(note), r.book.SaveComparison(r.now.table, ""))
 	})
 	if err != nil {
 		// A failure within the transaction leaves the book as it was on disk.
@@ -26,35 +30,57 @@ func (r *reconciler) mend(end *cdcv1.CheckEnd) error {
 		return err
 	}
 	r.pub.dirty = true
+	if after != nil && !after.last() {
+		r.goOn(after)
+		delete(r.unsaved, r.now.table)
+		return nil
+	}
+	delete(r.partial, r.now.table)
+	delete(r.unsaved, r.now.table)
+	r.over()
+	return nil
+}
+
+// over tells of the comparison at hand and ends it. Where keys were left that changed while they were read again, the table is compared once more.
+func (r *reconciler) over() {
 	left := r.result.Left
 	r.announce(r.result.Report)
 	r.drop()
-	if left > 0 { // they changed while they were read again
+	if left > 0 {
 		r.want(wish{table: r.now.table, asked: r.now.asked, notBefore: time.Now().Add(time.Second)})
 	}
-	return nil
 }
 
 // copyAnew has the whole table copied, where it cannot be mended row by row.
 func (r *reconciler) copyAnew(reason string) {
 	r.result.Mending = resync.MendedByCopy
 	r.toCopy[r.now.table] = reason
-	r.complete()
-}
-
-// complete reports the comparison at hand.
-func (r *reconciler) complete() {
-	note := r.finished()
-	r.notes = append(r.notes, note)
+	r.notes = append(r.notes, r.finished(r.joined()))
+	r.forget(r.now.table)
 	r.announce(r.result.Report)
 	r.drop()
 }
 
-// finished is the note of the comparison at hand.
-func (r *reconciler) finished() schema.Resync {
-	o := &r.result.Report
+// complete reports the comparison at hand, or goes on with the table's next part.
+func (r *reconciler) complete() {
+	after := r.joined()
+	if after != nil && !after.last() {
+		r.goOn(after)
+		return
+	}
+	r.notes = append(r.notes, r.finished(after))
+	r.forget(r.now.table)
+	r.over()
+}
+
+// finished is the note of the comparison at hand, with what its earlier parts found.
+func (r *reconciler) finished(parts *partial) schema.Resync {
+	o, began := &r.result.Report, r.check.Began
+	if parts != nil {
+		*o, began = parts.Report, parts.Began
+	}
 	o.At = time.Now().UTC()
-	o.TookSeconds = o.At.Sub(r.check.Began).Seconds()
+	o.TookSeconds = o.At.Sub(began).Seconds()
 	return note(*o)
 }
 
@@ -85,12 +111,17 @@ func (r *reconciler) announce(report resync.Report) {
 
 // store writes notes when no transaction is under way.
 func (r *reconciler) store() error {
-	if len(r.notes) == 0 || !r.applier.Idle() {
+	if len(r.notes) == 0 && len(r.unsaved) == 0 || !r.applier.Idle() {
 		return nil
 	}
 	err := r.applier.Store(func() error {
 		for _, n := range r.notes {
 			if err := r.book.AddResync(n); err != nil {
+				return err
+			}
+		}
+		for table := range r.unsaved {
+			if err := r.book.SaveComparison(table, r.partial[table].text()); err != nil {
 				return err
 			}
 		}
@@ -109,6 +140,7 @@ func (r *reconciler) store() error {
 	}
 	r.pub.dirty = r.pub.dirty || len(r.toCopy) > 0
 	clear(r.toCopy)
+	clear(r.unsaved)
 	r.notes = nil
 	return nil
 }

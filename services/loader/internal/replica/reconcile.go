@@ -51,6 +51,9 @@ type reconciler struct {
 	compared chan compared
 	replies  chan answer // of ingest, refusals only
 
+	// partial is how far comparisons got that are made in parts, unsaved the tables of which the file does not know it yet.
+	partial map[string]*partial
+	unsaved map[string]bool
 	// last are the newest reports, rebuilt when tables were copied as a whole.
 	last        map[string]resync.Report
 	rebuilt     map[string]time.Time
@@ -78,6 +81,7 @@ func newReconciler(s *session) (*reconciler, error) {
 	r := &reconciler{
 		session: s, compared: make(chan compared, 1), replies: make(chan answer, 16),
 		last: map[string]resync.Report{}, rebuilt: map[string]time.Time{}, rebuildAsks: map[string]time.Time{}, toCopy: map[string]string{},
+		partial: map[string]*partial{}, unsaved: map[string]bool{},
 	}
 	notes, err := s.book.Resyncs()
 	if err != nil {
@@ -94,7 +98,7 @@ func newReconciler(s *session) (*reconciler, error) {
 		}
 		r.last[n.Source] = report
 	}
-	return r, nil
+	return r, r.loadPartial()
 }
 
 // want queues a table, unless it waits already.
@@ -135,7 +139,7 @@ func (r *reconciler) next(ctx context.Context) {
 	if !r.wishes[0].asked && r.rebuild(ctx) { // comparisons that are always due must not keep it from coming
 		return
 	}
-	i := slices.IndexFunc(r.wishes, func(w wish) bool { return !time.Now().Before(w.notBefore) })
+	i := slices.IndexFunc(r.wishes, func(w wish) bool { return !time.Now().Before(w.notBefore) && !r.unsaved[w.table] })
 	if i < 0 {
 		return
 	}
@@ -144,6 +148,7 @@ func (r *reconciler) next(ctx context.Context) {
 	t := r.book.Table(r.now.table)
 	switch {
 	case t == nil:
+		r.forget(r.now.table)
 		return
 	case t.Live == nil, t.Frozen, t.Copy != nil, t.Ask != "", r.toCopy[t.Source] != "":
 		r.again("it is being copied")
@@ -155,7 +160,11 @@ func (r *reconciler) next(ctx context.Context) {
 // ask has ingest begin.
 func (r *reconciler) ask(ctx context.Context) {
 	r.stage, r.since = asked, time.Now()
-	r.request(ctx, r.now.table, command{Op: "check", Table: r.now.table})
+	c := command{Op: "check", Table: r.now.table, Rows: r.cfg.CheckRows}
+	if p := r.partial[r.now.table]; p != nil {
+		c.After = p.End.Mark
+	}
+	r.request(ctx, r.now.table, c)
 }
 
 // request asks ingest for something about a table.
@@ -198,6 +207,7 @@ func (r *reconciler) again(reason string) {
 	w := r.now
 	if w.tries++; w.tries > checkTries {
 		r.log.Warn("table cannot be compared with its source", "table", w.table, "reason", reason)
+		r.forget(w.table)
 		r.report(resync.Report{Table: w.table, At: time.Now().UTC(), Asked: w.asked, Error: reason})
 		return
 	}
@@ -279,8 +289,12 @@ func (r *reconciler) begin(m *cdcv1.CheckBegin) (err error) {
 	if t == nil || t.Live.GetFingerprint() != m.GetDefinition() || t.Frozen || t.Copy != nil {
 		return errors.New("its rows are not those of the source")
 	}
+	after, err := r.partFrom(t, m)
+	if err != nil {
+		return err
+	}
 	live := duck.Identifier(r.file.Catalog()) + ".main." + duck.Identifier(t.Name)
-	if r.check, err = resync.Begin(r.file.DB, m.GetCheckId(), live, t.Live); err == nil {
+	if r.check, err = resync.Begin(r.file.DB, m.GetCheckId(), live, t.Live, after); err == nil {
 		r.stage = reading
 	}
 	return err

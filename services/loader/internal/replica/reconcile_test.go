@@ -20,6 +20,8 @@ import (
 type wanted struct {
 	Op, Table string
 	Slowly    bool
+	After     []byte
+	Rows      int
 	Check     uint64
 	Ranges    []struct{ After, Upto []byte }
 }
@@ -120,7 +122,7 @@ func (r *reconciliation) serve(w wanted) {
 	r.t.Helper()
 	switch w.Op {
 	case "check":
-		c := r.source.CheckBegin(w.Table)
+		c := r.source.CheckBegin(w.Table, w.After, w.Rows)
 		r.checks[c.ID] = c
 		r.write()
 		for r.source.CheckStep(c, 30) {
@@ -312,7 +314,7 @@ func TestComparisonOutlivesTheLoader(t *testing.T) {
 	// One that never gets anywhere, then one that is cut short by the end of the loader.
 	order[map[string]bool](t, r.st, `{"op":"check","table":"T2"}`)
 	w := <-r.asked
-	c := r.source.CheckBegin(w.Table)
+	c := r.source.CheckBegin(w.Table, w.After, w.Rows)
 	r.source.CheckStep(c, 30)
 	await(t, "the check to be read", func() bool { r.st.flush(); return r.st.status().Resync.Rows == 30 })
 	if got := order[map[string]int](t, r.st, `{"op":"cancel","table":"T2"}`); got["cancelled"] != 1 {
@@ -323,7 +325,7 @@ func TestComparisonOutlivesTheLoader(t *testing.T) {
 	}
 	order[map[string]bool](t, r.st, `{"op":"check","table":"T2"}`)
 	<-r.asked
-	c = r.source.CheckBegin("T2")
+	c = r.source.CheckBegin("T2", nil, 0)
 	r.source.CheckStep(c, 30)
 	r.st.awaitApplied()
 	stop()

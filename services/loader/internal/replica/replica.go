@@ -30,6 +30,8 @@ type Config struct {
 	StreamKeep time.Duration
 	// CheckEvery is how often a table is compared with its source, RebuildEvery how often it is copied anew; 0 is never.
 	CheckEvery, RebuildEvery time.Duration
+	// CheckRows is about how many rows of a table are compared at once; 0 is all.
+	CheckRows int
 }
 
 const (

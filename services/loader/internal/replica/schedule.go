@@ -70,6 +70,7 @@ func (r *reconciler) rebuild(ctx context.Context) bool {
 // copied notes that a table is as it was copied just now.
 func (r *reconciler) copied(table string) {
 	at := time.Now().UTC()
+	r.forget(table)
 	r.rebuilt[table] = at
 	r.notes = append(r.notes, schema.Resync{Source: table, At: at, Rebuilt: true})
 }
@@ -126,6 +127,11 @@ func (r *reconciler) obey(ctx context.Context, o order) orderReply {
 // stop forgets comparisons, waiting or under way.
 func (r *reconciler) stop(ctx context.Context, table string) []byte {
 	is := func(w wish) bool { return table == everything || w.table == table }
+	for name := range r.partial {
+		if table == everything || table == name {
+			r.forget(name)
+		}
+	}
 	n := len(r.wishes)
 	r.wishes = slices.DeleteFunc(r.wishes, is)
 	n -= len(r.wishes)
@@ -210,8 +216,11 @@ type Resync struct {
 	Table string `json:"table,omitempty"`
 	Stage string `json:"stage,omitempty"`
 	// Rows of the source were read so far, of about Estimated.
-	Rows      int64    `json:"rows,omitempty"`
-	Estimated int64    `json:"estimatedRows,omitempty"`
+	Rows      int64 `json:"rows,omitempty"`
+	Estimated int64 `json:"estimatedRows,omitempty"`
+	// Parts of the table are compared already, where it is done in parts, and Differing keys were found in them.
+	Parts     int      `json:"parts,omitempty"`
+	Differing int64    `json:"differing,omitempty"`
 	Waiting   []string `json:"waiting,omitempty"`
 }
 
@@ -233,6 +242,11 @@ func (r *reconciler) status() Resync {
 	}
 	if r.check != nil {
 		s.Rows, s.Estimated = r.check.Sent, r.check.Estimated
+	}
+	if p := r.partial[s.Table]; p != nil {
+		s.Parts, s.Differing = p.Report.Parts, p.Report.Differing
+		s.Rows += p.Report.SourceRows
+		s.Estimated = max(s.Estimated, s.Rows)
 	}
 	return s
 }

@@ -44,6 +44,16 @@ type Table struct {
 	Kept  []string    `json:"kept,omitempty"`
 	Copy  *Progress   `json:"copy,omitempty"`
 	Check *TableCheck `json:"check,omitempty"`
+	// Comparing is how far a comparison in parts got, between two parts too.
+	Comparing *Comparing `json:"comparing,omitempty"`
+}
+
+// Comparing is what the parts that were compared since found together.
+type Comparing struct {
+	Since     time.Time `json:"since"`
+	Parts     int       `json:"parts"`
+	Rows      int64     `json:"rows"`
+	Differing int64     `json:"differing"`
 }
 
 // Progress is how far a copy got.
@@ -108,6 +118,9 @@ func (s *session) snapshot() {
 				row.Stale = s.sync.toCopy[t.Source]
 			}
 			row.Check = &TableCheck{At: report.At, Differing: report.Differing, Mending: report.Mending, Error: report.Error}
+		}
+		if p := s.sync.partial[t.Source]; p != nil {
+			row.Comparing = &Comparing{Since: p.Began, Parts: p.Report.Parts, Rows: p.Report.SourceRows, Differing: p.Report.Differing}
 		}
 		if c := t.Copy; c != nil {
 			start, ok := s.copies[c.ID]

@@ -27,7 +27,12 @@ type Check struct {
 	// Sent and Estimated are ingest's figures of how far reading the source is.
 	Sent, Estimated int64
 
-	def  *cdcv1.TableDefinition
+	def *cdcv1.TableDefinition
+	// after and upto bound the part of the table that is compared, by the key's leading columns; nil is no bound.
+	after, upto []string
+	// mark is where ingest goes on after upto, firstMark where this part began.
+	mark, firstMark []byte
+
 	live string // quoted name of the table that readers see
 	db   *duck.DB
 
@@ -48,9 +53,10 @@ type chunk struct {
 	rows    int64
 }
 
-// Begin starts collecting. live is the quoted name of a table whose rows follow def. No other check may be open on the same instance.
-func Begin(db *duck.DB, id uint64, live string, def *cdcv1.TableDefinition) (*Check, error) {
-	c := &Check{ID: id, Began: time.Now(), def: def, live: live, db: db}
+// Begin starts collecting. live is the quoted name of a table whose rows follow def; the check is of those after the end of an earlier part, or of
+// all. No other check may be open on the same instance.
+func Begin(db *duck.DB, id uint64, live string, def *cdcv1.TableDefinition, after End) (*Check, error) {
+	c := &Check{ID: id, Began: time.Now(), def: def, live: live, db: db, after: after.Bound, firstMark: after.Mark}
 	if err := c.begin(); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("preparing a check: %w", err)
@@ -128,10 +134,29 @@ func (c *Check) Rows(m *cdcv1.CheckRows) error {
 	return appendSums(c.source, int(m.GetChunk()), keys, rows)
 }
 
+// End is where a part of a table ends: ingest's mark, and the values of the key's leading columns as text. The zero End is the table's.
+type End struct {
+	Mark  []byte   `json:"mark,omitempty"`
+	Bound []string `json:"bound,omitempty"`
+}
+
+// End is where the check ended, known after Freeze.
+func (c *Check) End() End { return End{c.mark, c.upto} }
+
+// Definition is the fingerprint of what the table's rows follow.
+func (c *Check) Definition() uint64 { return c.def.GetFingerprint() }
+
+// Chunks is how many chunks the source sent.
+func (c *Check) Chunks() int { return len(c.chunks) }
+
 // Freeze fixes what DuckDB holds at the end of the check. Everything before CheckEnd is committed, and nothing after it.
 func (c *Check) Freeze(end *cdcv1.CheckEnd) (err error) {
 	if int64(end.GetRows()) != c.rows {
 		return fmt.Errorf("the check ended after %d rows of which %d arrived", end.GetRows(), c.rows)
+	}
+	c.mark, c.upto = end.GetMark(), end.GetBound()
+	if len(c.upto) > len(c.def.GetKey()) || len(c.upto) == 0 && len(c.mark) > 0 {
+		return fmt.Errorf("the part ended at %q, which is no place in the key", c.upto)
 	}
 	if err := errors.Join(c.source.Flush(), c.changed.Flush()); err != nil {
 		return err

@@ -99,6 +99,8 @@ func (c *Check) describe(q *query, o *Outcome) {
 		r := Range{Chunk: n, Upto: c.chunks[n].lastKey, Rows: c.chunks[n].rows, Differing: duck.Slice[int64](chunk.Column(1))[i]}
 		if n > 0 {
 			r.After = c.chunks[n-1].lastKey
+		} else if c.after != nil {
+			r.After = strings.Join(c.after, ", ")
 		}
 		o.Ranges = append(o.Ranges, r)
 	})

@@ -48,7 +48,7 @@ func (c *Check) Marks(o *Outcome) ([]Mark, error) {
 	}
 	marks := make([]Mark, len(o.Chunks))
 	for i, n := range o.Chunks {
-		marks[i].Upto = c.chunks[n].mark
+		marks[i].After, marks[i].Upto = c.firstMark, c.chunks[n].mark
 		if n > 0 {
 			marks[i].After = c.chunks[n-1].mark
 		}

@@ -54,12 +54,14 @@ const (
 // Report is the result of one comparison.
 type Report struct {
 	Table string `json:"table"`
+	// Parts is in how many parts the table was compared one after the other, each at a place of its own in the source's binlog; 0 is as a whole.
+	Parts int `json:"parts,omitempty"`
 	// At is when it ended, Took how long it was under way.
 	At          time.Time `json:"at"`
 	TookSeconds float64   `json:"tookSeconds"`
 	// Asked is false for a scheduled one.
 	Asked bool `json:"asked"`
-	// GTIDSet, File and Offset are the place in the source's binlog at which both sides were compared.
+	// GTIDSet, File and Offset are the place in the source's binlog at which both sides were compared, of the last part.
 	GTIDSet string `json:"gtidSet,omitempty"`
 	File    string `json:"file,omitempty"`
 	Offset  uint64 `json:"offset,omitempty"`
@@ -83,4 +85,34 @@ type Report struct {
 	Left     int64   `json:"leftKeys,omitempty"`
 	// Error says why there is no result, after several tries.
 	Error string `json:"error,omitempty"`
+}
+
+// Add joins what a later part of the same table found, whose chunks come after that many.
+func (r *Report) Add(part *Report, chunks int) {
+	r.Parts++
+	r.GTIDSet, r.File, r.Offset = part.GTIDSet, part.File, part.Offset
+	r.SourceRows += part.SourceRows
+	r.Rows += part.Rows
+	r.Skipped += part.Skipped
+	r.Differing += part.Differing
+	r.Changed += part.Changed
+	r.Lost += part.Lost
+	r.Extra += part.Extra
+	r.Doubled += part.Doubled
+	r.Deleted += part.Deleted
+	r.Inserted += part.Inserted
+	r.Left += part.Left
+	if part.Mending != MendedNot {
+		r.Mending = part.Mending
+	}
+	for _, found := range part.Ranges[:min(len(part.Ranges), mostRanges-len(r.Ranges))] {
+		found.Chunk += chunks
+		r.Ranges = append(r.Ranges, found)
+	}
+	for _, f := range part.Findings[:min(len(part.Findings), mostFindings-len(r.Findings))] {
+		if f.Chunk >= 0 {
+			f.Chunk += chunks
+		}
+		r.Findings = append(r.Findings, f)
+	}
 }

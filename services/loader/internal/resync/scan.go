@@ -33,7 +33,7 @@ func (c *Check) scan(ctx context.Context, write *duck.Conn) (n int64, err error)
 	if c.hidden() {
 		rowid = "-1::BIGINT"
 	}
-	stmt, err := c.read.Prepare(fmt.Sprintf("SELECT %s, %s FROM %s", schema.Columns(c.def, ""), rowid, c.live))
+	stmt, err := c.read.Prepare(fmt.Sprintf("SELECT %s, %s FROM %s", schema.Columns(c.def, ""), rowid, c.live+c.within()))
 	if err != nil {
 		return 0, err
 	}
@@ -64,6 +64,50 @@ func (c *Check) scan(ctx context.Context, write *duck.Conn) (n int64, err error)
 			return 0, err
 		}
 	}
+}
+
+// within is SQL that selects the rows of the part. The first one has the rows whose key is null too, which only damage makes.
+func (c *Check) within() string {
+	var conditions []string
+	if c.after != nil {
+		conditions = append(conditions, c.beyond(">", c.after))
+	}
+	if c.upto != nil {
+		below := "NOT (" + c.beyond(">", c.upto) + ")"
+		if len(c.upto) == 1 {
+			below = c.beyond("<=", c.upto) // which DuckDB compares with the bounds that it has of blocks of rows
+		}
+		if c.after == nil {
+			for i := range c.upto {
+				below += " OR " + c.keyColumn(i) + " IS NULL"
+			}
+		}
+		conditions = append(conditions, "("+below+")")
+	}
+	if conditions == nil {
+		return ""
+	}
+	return " WHERE " + strings.Join(conditions, " AND ")
+}
+
+// beyond compares the key's leading columns with a bound, by the operator in the last of them and by > in those before.
+func (c *Check) beyond(operator string, bound []string) string {
+	column := func(i int) (name, value string) {
+		def := c.def.GetColumns()[c.def.GetKey()[i]]
+		return c.keyColumn(i), duck.Literal(bound[i]) + "::" + schema.Type(def)
+	}
+	last := len(bound) - 1
+	name, value := column(last)
+	out := name + " " + operator + " " + value
+	for i := last - 1; i >= 0; i-- {
+		name, value = column(i)
+		out = fmt.Sprintf("%[1]s >= %[2]s AND (%[1]s > %[2]s OR %[3]s)", name, value, out)
+	}
+	return out
+}
+
+func (c *Check) keyColumn(i int) string {
+	return duck.Identifier(c.def.GetColumns()[c.def.GetKey()[i]].GetName())
 }
 
 // hasher makes of DuckDB's vectors the sums that ingest makes of the same rows. Its memory is used again for each chunk.

@@ -20,7 +20,8 @@ type Resync struct {
 // keptReports is how many reports of differences a table keeps, besides the newest of all.
 const keptReports = 10
 
-const createResync = `CREATE TABLE IF NOT EXISTS _duckling.resync (source VARCHAR, at_us BIGINT, rebuilt BOOLEAN, differing BIGINT, report VARCHAR)`
+const createResync = `CREATE TABLE IF NOT EXISTS _duckling.resync (source VARCHAR, at_us BIGINT, rebuilt BOOLEAN, differing BIGINT, report VARCHAR);
+	CREATE TABLE IF NOT EXISTS _duckling.comparisons (source VARCHAR, state VARCHAR)`
 
 // Resyncs returns all notes, the oldest first.
 func (b *Book) Resyncs() ([]Resync, error) {
@@ -45,6 +46,31 @@ func (b *Book) AddResync(n Resync) error {
 	}
 	if err := b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.resync VALUES (?, ?, ?, ?, ?)", n.Source, n.At.UnixMicro(), n.Rebuilt, n.Differing, n.Report); err != nil {
 		return fmt.Errorf("noting a comparison: %w", err)
+	}
+	return nil
+}
+
+// Comparisons returns how far the comparisons got that are made in parts, by table.
+func (b *Book) Comparisons() (map[string]string, error) {
+	rows, err := b.rows("SELECT source, state FROM _duckling.comparisons")
+	if err != nil {
+		return nil, fmt.Errorf("reading how far comparisons got: %w", err)
+	}
+	out := make(map[string]string, len(rows))
+	for _, r := range rows {
+		out[r.text(0)] = r.text(1)
+	}
+	return out, nil
+}
+
+// SaveComparison stores how far a table's comparison got; empty forgets it.
+func (b *Book) SaveComparison(source, state string) error {
+	err := b.conn.Exec("DELETE FROM _duckling.comparisons WHERE source = " + duck.Literal(source))
+	if err == nil && state != "" {
+		err = b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.comparisons VALUES (?, ?)", source, state)
+	}
+	if err != nil {
+		return fmt.Errorf("noting how far a comparison got: %w", err)
 	}
 	return nil
 }
