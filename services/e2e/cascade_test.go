@@ -35,7 +35,7 @@ func TestCascadesAreFollowedOrMended(t *testing.T) {
 		start(ctx, t, s)
 		client := connect(ctx, t, s)
 		caughtUp(ctx, t, b, client)
-		stop := working(ctx, t, b)
+		stop := working(ctx, t, b, client)
 		defer stop()
 		exec("DELETE FROM parent WHERE id = 1", "UPDATE parent SET id = 20 WHERE id = 2")
 		// What a session keeps out of the binlog is found likewise, on any server.

@@ -8,6 +8,8 @@ import (
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/pkg/frame"
+	"github.com/chittihq/duckling/services/loader/internal/schema"
 )
 
 const (
@@ -46,7 +48,7 @@ func (c *Check) Compare(ctx context.Context) (*Outcome, error) {
 	if q.err == nil && o.Differing > 0 {
 		c.describe(&q, o)
 		if q.err == nil {
-			q.err = c.remember(ctx, o)
+			q.err = c.remember(ctx, write, o)
 		}
 	}
 	if q.err != nil {
@@ -67,11 +69,11 @@ func (c *Check) join(ctx context.Context, write *duck.Conn, rows int64) error {
 	}
 	statements = append(statements,
 		"DELETE FROM %[1]s.diff WHERE k IN (SELECT k FROM %[1]s.changed)",
-		`CREATE TABLE %[1]s.keys AS SELECT k, coalesce(s.n, 0) AS there, coalesce(h.n, 0) AS here, s.chunk, h.row,
+		`CREATE TABLE %[1]s.keys AS SELECT k, coalesce(s.n, 0) AS there, coalesce(h.n, 0) AS here, s.chunk,
 			CASE WHEN coalesce(h.n, 0) = 0 THEN 'lost' WHEN coalesce(s.n, 0) = 0 THEN 'extra' WHEN h.n > s.n THEN 'doubled' WHEN h.n < s.n THEN 'lost' ELSE 'changed' END AS kind
 			FROM %[1]s.diff
 			LEFT JOIN (SELECT k, count(*) AS n, min(chunk)::BIGINT AS chunk FROM %[1]s.source WHERE k IN (SELECT k FROM %[1]s.diff) GROUP BY k) AS s USING (k)
-			LEFT JOIN (SELECT k, count(*) AS n, min(row) AS row FROM %[1]s.here WHERE k IN (SELECT k FROM %[1]s.diff) GROUP BY k) AS h USING (k)`)
+			LEFT JOIN (SELECT k, count(*) AS n FROM %[1]s.here WHERE k IN (SELECT k FROM %[1]s.diff) GROUP BY k) AS h USING (k)`)
 	for _, sql := range statements {
 		if err := write.Run(ctx, fmt.Sprintf(sql, scratch)); err != nil {
 			return err
@@ -104,36 +106,81 @@ func (c *Check) describe(q *query, o *Outcome) {
 		}
 		o.Ranges = append(o.Ranges, r)
 	})
-	q.each(fmt.Sprintf("SELECT kind, coalesce(chunk, -1), k, coalesce(row, -1) FROM %s.keys ORDER BY chunk NULLS LAST, row LIMIT %d", scratch, mostFindings), func(chunk *duck.Chunk, i int) {
+	q.each(fmt.Sprintf("SELECT kind, coalesce(chunk, -1), k FROM %s.keys ORDER BY chunk NULLS LAST, k LIMIT %d", scratch, mostFindings), func(chunk *duck.Chunk, i int) {
 		o.Findings = append(o.Findings, Finding{
 			Kind: Kind(chunk.Column(0).Bytes(i)), Chunk: int(duck.Slice[int64](chunk.Column(1))[i]),
-			sum: duck.Slice[uint64](chunk.Column(2))[i], row: duck.Slice[int64](chunk.Column(3))[i],
+			sum: duck.Slice[uint64](chunk.Column(2))[i],
 		})
 	})
 }
 
-// remember keeps the keys of DuckDB's rows that differ, and names those of the findings.
-func (c *Check) remember(ctx context.Context, o *Outcome) error {
-	if c.hidden() {
-		return nil
-	}
-	read := query{ctx: ctx, conn: c.read}
+// remember keeps the keys of DuckDB's rows that differ, and names those of the findings. It reads the rows once more: a rowid of the first reading may
+// be another row's by now, for a checkpoint takes deleted rows out, and takes no care of snapshots that do not see them.
+func (c *Check) remember(ctx context.Context, write *duck.Conn, o *Outcome) error {
+	names := map[uint64]*Finding{}
 	for i := range o.Findings {
-		if f := &o.Findings[i]; f.row >= 0 {
-			read.each(fmt.Sprintf("SELECT %s FROM %s WHERE rowid = %d", text(c.def), c.live, f.row), func(chunk *duck.Chunk, i int) {
-				f.Key = string(chunk.Column(0).Bytes(i))
-			})
+		names[o.Findings[i].sum] = &o.Findings[i]
+	}
+	wanted, extra := map[uint64]bool{}, ", "+text(c.def)
+	var out *duck.Appender
+	if len(c.def.GetKey()) > 0 && o.Differing <= mostMended {
+		columns := sum + " UBIGINT"
+		for i := range c.def.GetKey() {
+			columns += fmt.Sprintf(", k%d VARCHAR", i)
+			extra += ", " + c.keyColumn(i) + "::VARCHAR"
+		}
+		if err := write.Run(ctx, fmt.Sprintf("CREATE TABLE %s.wrong (%s)", scratch, columns)); err != nil {
+			return err
+		}
+		var err error
+		if out, err = write.NewAppender(scratch, "main", "wrong"); err != nil {
+			return err
+		}
+		defer out.Close()
+		keys := query{ctx: ctx, conn: write}
+		keys.each("SELECT k FROM "+scratch+".keys", func(chunk *duck.Chunk, i int) { wanted[duck.Slice[uint64](chunk.Column(0))[i]] = true })
+		if keys.err != nil {
+			return keys.err
 		}
 	}
-	if read.err != nil || len(c.def.GetKey()) == 0 {
-		return read.err
+	first := len(c.def.GetColumns())
+	err := c.stream(ctx, extra, func(chunk *duck.Chunk, keys, _ frame.Sums) error {
+		n := 0
+		for i, k := range keys {
+			if f := names[k]; f != nil && f.Key == "" {
+				f.Key = string(chunk.Column(first).Bytes(i))
+			}
+			if !wanted[k] {
+				continue
+			}
+			duck.SetFixed(out.Column(0), n, k)
+			for j := range c.def.GetKey() {
+				if v := chunk.Column(first + 1 + j); v.Null(i) {
+					out.Column(1 + j).SetNull(n)
+				} else {
+					out.Column(1+j).SetBytes(n, v.Bytes(i))
+				}
+			}
+			n++
+		}
+		if n == 0 {
+			return nil
+		}
+		return out.Append(n)
+	})
+	if err != nil || out == nil {
+		return err
 	}
-	var keys []string
-	for _, k := range c.def.GetKey() {
-		keys = append(keys, "t."+duck.Identifier(c.def.GetColumns()[k].GetName()))
+	return out.Flush()
+}
+
+// wrongKeys is SQL for the keys that remember kept, as the table's own types.
+func (c *Check) wrongKeys() string {
+	columns := make([]string, len(c.def.GetKey()))
+	for i, k := range c.def.GetKey() {
+		columns[i] = fmt.Sprintf("k%d::%s AS %s", i, schema.Type(c.def.GetColumns()[k]), c.keyColumn(i))
 	}
-	return c.read.Run(ctx, fmt.Sprintf("CREATE TABLE %[1]s.wrong AS SELECT h.k AS %[2]s, %[3]s FROM %[4]s AS t JOIN %[1]s.here AS h ON t.rowid = h.row WHERE h.k IN (SELECT k FROM %[1]s.keys)",
-		scratch, sum, strings.Join(keys, ", "), c.live))
+	return fmt.Sprintf("SELECT %s, %s FROM %s.wrong", sum, strings.Join(columns, ", "), scratch)
 }
 
 // text is SQL that writes a row's key for people as frame.Table.KeyText does, or the row where there is no key.

@@ -25,7 +25,7 @@ type Mark struct {
 
 // Mendable is true when the keys that differ can be mended by themselves.
 func (c *Check) Mendable(o *Outcome) bool {
-	if len(c.def.GetKey()) == 0 || c.hidden() || o.Differing > mostMended || len(o.Chunks) > mostReloaded {
+	if len(c.def.GetKey()) == 0 || o.Differing > mostMended || len(o.Chunks) > mostReloaded {
 		return false
 	}
 	for _, n := range o.Chunks {
@@ -76,7 +76,7 @@ func (c *Check) Mend(a *apply.Applier, source string, end *cdcv1.CheckEnd, o *Ou
 		return fmt.Errorf("describing what is mended: %w", q.err)
 	}
 	unchanged := fmt.Sprintf("%[1]s NOT IN (SELECT k FROM %[2]s.changed)", sum, scratch)
-	wrong := fmt.Sprintf("SELECT %s FROM %s.wrong WHERE %s", schema.Key(c.def, ""), scratch, unchanged)
+	wrong := fmt.Sprintf("SELECT %s FROM (%s) WHERE %s", schema.Key(c.def, ""), c.wrongKeys(), unchanged)
 	right := fmt.Sprintf("SELECT %s FROM %s.%sreload WHERE %s AND %s IN (SELECT k FROM %s.keys)", schema.Columns(c.def, ""), scratch, schema.Reserved, unchanged, sum, scratch)
 	o.Mending = MendedByRows
 	return a.Mend(source, wrong, right, func(deleted, inserted int64) error {

@@ -27,7 +27,6 @@ type Finding struct {
 	Chunk int `json:"chunk"`
 
 	sum uint64
-	row int64 // DuckDB's rowid, -1 for none
 }
 
 // Range is a part of the table, in the order of its key, in which rows differ.

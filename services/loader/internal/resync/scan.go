@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strings"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
@@ -14,14 +13,9 @@ import (
 	"github.com/chittihq/duckling/services/loader/internal/schema"
 )
 
-// hidden is true where a column of the table hides DuckDB's own rowid.
-func (c *Check) hidden() bool {
-	return slices.ContainsFunc(c.def.GetColumns(), func(x *cdcv1.Column) bool { return strings.EqualFold(x.GetName(), "rowid") })
-}
-
 // scan hashes the table's rows as the snapshot has them, into the table here, and returns how many there are.
 func (c *Check) scan(ctx context.Context, write *duck.Conn) (n int64, err error) {
-	if err := write.Exec(fmt.Sprintf("CREATE TABLE %s.here (k UBIGINT, r UBIGINT, row BIGINT)", scratch)); err != nil {
+	if err := write.Exec(fmt.Sprintf("CREATE TABLE %s.here (k UBIGINT, r UBIGINT)", scratch)); err != nil {
 		return 0, err
 	}
 	out, err := write.NewAppender(scratch, "main", "here")
@@ -29,39 +23,41 @@ func (c *Check) scan(ctx context.Context, write *duck.Conn) (n int64, err error)
 		return 0, err
 	}
 	defer out.Close()
-	rowid := "rowid"
-	if c.hidden() {
-		rowid = "-1::BIGINT"
-	}
-	stmt, err := c.read.Prepare(fmt.Sprintf("SELECT %s, %s FROM %s", schema.Columns(c.def, ""), rowid, c.live+c.within()))
+	err = c.stream(ctx, "", func(_ *duck.Chunk, keys, rows frame.Sums) error {
+		n += int64(len(rows))
+		for i := range rows {
+			duck.SetFixed(out.Column(0), i, keys[i])
+			duck.SetFixed(out.Column(1), i, rows[i])
+		}
+		return out.Append(len(rows))
+	})
 	if err != nil {
 		return 0, err
+	}
+	return n, out.Flush()
+}
+
+// stream reads the part's rows as the snapshot has them: their columns and then extra ones, with the hashes of both sides.
+func (c *Check) stream(ctx context.Context, extra string, take func(chunk *duck.Chunk, keys, rows frame.Sums) error) error {
+	stmt, err := c.read.Prepare(fmt.Sprintf("SELECT %s%s FROM %s", schema.Columns(c.def, ""), extra, c.live+c.within()))
+	if err != nil {
+		return err
 	}
 	defer stmt.Close()
 	res, err := stmt.Stream(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer res.Close()
 	var h hasher
 	for {
 		chunk, err := res.Next()
-		if err != nil {
-			return 0, err
+		if err != nil || chunk == nil {
+			return err
 		}
-		if chunk == nil {
-			return n, out.Flush()
-		}
-		n += int64(chunk.Rows())
 		keys, rows := h.chunk(c.def, chunk)
-		ids := duck.Slice[int64](chunk.Column(len(c.def.GetColumns())))
-		for i := range rows {
-			duck.SetFixed(out.Column(0), i, keys[i])
-			duck.SetFixed(out.Column(1), i, rows[i])
-			duck.SetFixed(out.Column(2), i, ids[i])
-		}
-		if err := out.Append(len(rows)); err != nil {
-			return 0, err
+		if err := take(chunk, keys, rows); err != nil {
+			return err
 		}
 	}
 }
