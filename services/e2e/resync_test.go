@@ -240,7 +240,7 @@ func TestResyncFindsAndMendsExactlyWhatDiffers(t *testing.T) {
 			"DELETE FROM hashes WHERE id = (SELECT min(id) FROM hashes)", "UPDATE hashes SET n = -1 WHERE id = (SELECT max(id) FROM hashes)",
 			`INSERT INTO hashes VALUES ('\xFF\xFF\xFF'::BLOB, 1)`, "INSERT INTO pair SELECT tenant, 'X1', n FROM pair WHERE name = 'x1'", "DELETE FROM pair WHERE name = 'x700'",
 			"UPDATE precise SET n = -1 WHERE n = 5", "INSERT INTO precise SELECT * FROM precise WHERE n = 890",
- "DELETE FROM audit WHERE rowid = (SELECT min(rowid) FROM audit WHERE what = 'opened')",
+			"DELETE FROM audit WHERE rowid = (SELECT min(rowid) FROM audit WHERE what = 'opened')",
 		)
 		start(ctx, t, s)
 		began := time.Now()
