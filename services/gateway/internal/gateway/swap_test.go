@@ -54,7 +54,10 @@ func TestThousandGenerationsUnderLoad(t *testing.T) {
 	long.read()
 	long.read()
 	read := make(chan int, 1)
-	go func() { read <- readStream(t, long) }() // reading all the time, as a client has to that answers pings
+	go func() { // reading all the time, as a client has to that answers pings
+		defer close(read) // also when a read fails, which ends this goroutine
+		read <- readStream(t, long)
+	}()
 	opened := map[int]int{}
 	early, late := 0, 0
 	for n := 2; n <= generations; n++ {
