@@ -11,10 +11,12 @@ import (
 
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/services/gateway/internal/encode"
+	"github.com/chittihq/duckling/services/gateway/internal/reader"
 )
 
-// cache keeps results by generation and statement. A generation never changes, so nothing is ever invalidated: what is
-// not asked for any more makes room. Equal statements that run at the same time run once.
+// cache keeps results of the newest generation of each database, by statement. A generation never changes, so nothing is ever
+// invalidated: what is not asked for any more makes room, and all of a generation does for the first result of the next one. Equal
+// statements that run at the same time run once.
 type cache struct {
 	size    int // bytes; 0 keeps nothing and lets every statement run
 	metrics *Metrics
@@ -22,13 +24,15 @@ type cache struct {
 	mu      sync.Mutex // guards the fields below
 	used    int
 	results map[string]*list.Element
-	order   *list.List // of *result, the one used last in front
+	order   *list.List        // of *result, the one used last in front
+	newest  map[string]uint64 // by database, the generation whose results are kept
 	flights map[string]*flight
 }
 
 // result is what a statement gave: its rows as JSON, and what they are.
 type result struct {
 	key     string
+	of      string // database
 	json    []byte
 	columns []duck.Column
 }
@@ -47,7 +51,7 @@ type flight struct {
 }
 
 func newCache(size int, metrics *Metrics) *cache {
-	return &cache{size: size, metrics: metrics, results: make(map[string]*list.Element), order: list.New(), flights: make(map[string]*flight)}
+	return &cache{size: size, metrics: metrics, results: make(map[string]*list.Element), order: list.New(), newest: make(map[string]uint64), flights: make(map[string]*flight)}
 }
 
 // answer answers the ticket's statement with a kept result, with the one of a flight, or by running it. It ends the ticket.
@@ -116,12 +120,12 @@ func (c *cache) fly(t *ticket, f *flight, key string, dst []byte, options encode
 	c.mu.Unlock()
 	switch {
 	case a.Err == nil:
-		r := &result{key: key, json: a.JSON[start:], columns: a.Columns}
+		r := &result{key: key, of: t.generation.Database, json: a.JSON[start:], columns: a.Columns}
 		if keep := r.cost() <= c.size/4; keep || shared {
 			r.json = bytes.Clone(r.json) // dst is the caller's
 			f.result = r
 			if keep {
-				c.keep(r)
+				c.keep(r, t.generation)
 			}
 		}
 	case t.reason() == nil && !Explain(a.Err).Code.Retryable():
@@ -131,21 +135,40 @@ func (c *cache) fly(t *ticket, f *flight, key string, dst []byte, options encode
 	return a
 }
 
-func (c *cache) keep(r *result) {
+// keep keeps a result, unless nobody will ask for it again because a newer generation is served.
+func (c *cache) keep(r *result, of *reader.Generation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.results[r.key] != nil {
+	if c.results[r.key] != nil || !of.Newest() {
 		return
+	}
+	if c.newest[r.of] != of.Number {
+		c.newest[r.of] = of.Number
+		c.forget(r.of)
 	}
 	c.results[r.key] = c.order.PushFront(r)
 	c.used += r.cost()
 	for c.used > c.size {
-		last := c.order.Back()
-		old := c.order.Remove(last).(*result) //nolint:forcetypeassert // the list holds nothing else
-		delete(c.results, old.key)
-		c.used -= old.cost()
+		c.remove(c.order.Back())
 		c.metrics.cacheEvicted.Inc()
 	}
+}
+
+// forget removes the results of a database.
+func (c *cache) forget(database string) {
+	var next *list.Element
+	for e := c.order.Front(); e != nil; e = next {
+		next = e.Next()
+		if e.Value.(*result).of == database { //nolint:forcetypeassert // the list holds nothing else
+			c.remove(e)
+		}
+	}
+}
+
+func (c *cache) remove(e *list.Element) {
+	old := c.order.Remove(e).(*result) //nolint:forcetypeassert // the list holds nothing else
+	delete(c.results, old.key)
+	c.used -= old.cost()
 }
 
 // bytes is what the kept results take.

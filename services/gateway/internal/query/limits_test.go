@@ -328,10 +328,14 @@ func TestCacheAnswersWithoutRunning(t *testing.T) {
 			t.Errorf("%d: %s: got %.40s, hits, misses and evictions %v", i, c.sql, got, counts())
 		}
 	}
+	before := metric(t, g, "duckling_gateway_cache_bytes")
 	p.Exec("UPDATE t SET g = 2")
 	g.Await(t, "default", p.Publish())
 	if got, err := ask(t, g, "SELECT g FROM t"); err != nil || got != `[{"g":2}]` {
 		t.Errorf("a new generation was answered with the old result: %s, %v", got, err)
+	}
+	if used := metric(t, g, "duckling_gateway_cache_bytes"); used == 0 || used >= before || counts()[2] != 0 {
+		t.Errorf("the cache held %v bytes of one generation and holds %v of it and the next", before, used)
 	}
 	for i := range 20 {
 		if _, err := ask(t, g, "SELECT repeat('x', 200000) AS x, ? AS i", int64(i)); err != nil {

@@ -67,6 +67,9 @@ func (g *Generation) Wanted() bool {
 	return newest != nil && newest.Number > g.Number && newest.Manifest().Waiting
 }
 
+// Newest tells whether this generation is the one that new users get.
+func (g *Generation) Newest() bool { return g.served.current.Load() == g }
+
 // Retain pins a generation once more, for another user than the one that has pinned it already.
 func (g *Generation) Retain() { g.pins.Add(1) }
 
