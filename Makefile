@@ -77,6 +77,7 @@ soak: build testdb ## Run the random fault tests RUNS times, each with a new see
 .PHONY: bench
 bench: build testdb ## Run the benchmarks one after the other and rewrite bench/results/.
 	@for b in $(BENCHES); do (cd bench && go run ./$$b); done
+	@cd bench && go run ./ingest -giant 5000000
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## Lint every module, and check the import rules.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/chittihq/duckling/bench/internal/feed"
 	"github.com/chittihq/duckling/bench/internal/report"
-	"github.com/chittihq/duckling/bench/internal/usage"
 	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/testkit/usage"
 )
 
 const (

@@ -12,9 +12,9 @@ import (
 
 	"github.com/chittihq/duckling/bench/internal/report"
 	"github.com/chittihq/duckling/bench/internal/rig"
-	"github.com/chittihq/duckling/bench/internal/usage"
 	duckling "github.com/chittihq/duckling/sdk/go"
 	"github.com/chittihq/duckling/testkit/stack"
+	"github.com/chittihq/duckling/testkit/usage"
 )
 
 func main() {

@@ -11,8 +11,8 @@ import (
 
 	driver "github.com/duckdb/duckdb-go/v2"
 
-	"github.com/chittihq/duckling/bench/internal/usage"
 	"github.com/chittihq/duckling/pkg/duck"
+	"github.com/chittihq/duckling/testkit/usage"
 )
 
 // repeat calls what make makes in each of some goroutines until the round is over, with another key each time.

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/chittihq/duckling/bench/internal/report"
-	"github.com/chittihq/duckling/bench/internal/usage"
+	"github.com/chittihq/duckling/testkit/usage"
 )
 
 // statement is one that is measured.

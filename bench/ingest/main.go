@@ -1,6 +1,6 @@
 // Command ingest measures the ingest binary alone: how fast it takes a prepared backlog of row changes from the
 // binlog to JetStream's acknowledgements, beside what reading the same binlog costs without doing anything, and how
-// fast it copies a large table and many small ones.
+// fast it copies a large table and many small ones. With -giant it measures one huge transaction instead.
 package main
 
 import (
@@ -18,19 +18,28 @@ func main() {
 	singly := flag.Int("singly", 2_000_000, "row changes in the backlog of single-row transactions, which take the longest to prepare")
 	program := flag.String("mysqlbinlog", "mysqlbinlog", "MySQL's program of that name; MariaDB's does not read MySQL 9's files")
 	only := flag.Bool("tables", false, "only show the copy of many small tables, and write no page")
+	giant := flag.Int("giant", 0, "only measure one transaction of so many rows, and write the page ingest-giant")
 	flag.Parse()
+	if *giant > 0 {
+		if err := measureGiant(context.Background(), *giant); err != nil {
+			fmt.Fprintln(os.Stderr, "ingest:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(context.Background(), *program, *changes, *singly, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "ingest:", err)
 		os.Exit(1)
 	}
 }
 
+var header = []string{"what", "rows", "seconds", "rows/s", "of the floor", "CPU s", "rows per CPU s", "peak RSS MB"}
+
 func run(ctx context.Context, program string, changes, singly int, only bool) error {
 	page := report.New("ingest", "The ingest binary from its first message to JetStream's acknowledgement of the last one. "+
 		"Stream: a backlog of row changes, in transactions of 1000 rows and of one row, beside (a) go-mysql's BinlogSyncer, whose events are thrown away, "+
 		"and (b) mysqlbinlog writing the same files to /dev/null, where it names the rows events without decoding their rows. Copy: a table, beside `SELECT *` read and dropped by a Go client. "+
 		"CPU is the ingest process's own.")
-	header := []string{"what", "rows", "seconds", "rows/s", "of the floor", "CPU s", "rows per CPU s", "peak RSS MB"}
 	small, err := measureTables(ctx)
 	if err != nil {
 		return err

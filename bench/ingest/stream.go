@@ -7,16 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/pkg/frame"
-	"github.com/chittihq/duckling/testkit/mysqltest"
 	"github.com/chittihq/duckling/testkit/stack"
+	"github.com/chittihq/duckling/testkit/usage"
 )
 
 const orders = `CREATE TABLE orders (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, customer INT NOT NULL, total DECIMAL(12,2) NOT NULL,
@@ -35,63 +33,32 @@ const fillMany = `INSERT INTO orders WITH RECURSIVE i (n) AS (SELECT %d UNION AL
 
 // measureStream prepares a backlog and lets each reader read it; then ingest copies the table.
 func measureStream(ctx context.Context, program string, changes, size int) (rows [][]string, err error) {
-	server, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: mysqltest.MySQL, Args: []string{
-		"--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=2G", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
-	}})
+	b, err := newBacklog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	if err := server.Exec(ctx, "CREATE DATABASE shop", "USE shop", orders, fillSingly); err != nil {
-		return nil, err
-	}
-	db, err := server.Open("shop")
+	defer func() { err = errors.Join(err, b.Close()) }()
+	files, err := fill(ctx, b.db, changes, size)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
-	s, err := stack.New(stack.Options{Source: server.URL("shop")})
+	syncer, err := bareSyncer(ctx, b.server, b.from, changes)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	m := &meter{db: db, stack: s}
-	// The stream begins before there is anything, so that all that follows is backlog.
-	if _, err := m.begin(ctx); err != nil {
-		return nil, err
-	}
-	defer m.bus.Close()
-	if err := s.Ingest.Stop(ctx); err != nil {
-		return nil, err
-	}
-	if err := server.Exec(ctx, "FLUSH BINARY LOGS"); err != nil {
-		return nil, err
-	}
-	from, err := server.GTID(ctx)
+	offline, err := mysqlbinlog(ctx, program, b.db, files, changes)
 	if err != nil {
 		return nil, err
 	}
-	files, err := fill(ctx, db, changes, size)
+	ingest, err := b.meter.stream(ctx, changes)
 	if err != nil {
 		return nil, err
 	}
-	syncer, err := bareSyncer(ctx, server, from, changes)
+	floor, err := bareSelect(ctx, b.db, "orders")
 	if err != nil {
 		return nil, err
 	}
-	offline, err := mysqlbinlog(ctx, program, db, files, changes)
-	if err != nil {
-		return nil, err
-	}
-	ingest, err := m.stream(ctx, changes)
-	if err != nil {
-		return nil, err
-	}
-	floor, err := bareSelect(ctx, db, "orders")
-	if err != nil {
-		return nil, err
-	}
-	copied, err := m.copy(ctx, floor.rows)
+	copied, err := b.meter.copy(ctx, floor.rows)
 	if err != nil {
 		return nil, err
 	}
@@ -276,33 +243,11 @@ func (m *meter) copy(ctx context.Context, rows int) (measured, error) {
 	return m.usage(measured{name: "ingest copy, to acks", rows: rows, took: took})
 }
 
-// usage adds what the ingest process has used since it began. Source: proc(5).
-func (m *meter) usage(r measured) (measured, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.stack.Ingest.Pid()))
-	if err != nil {
+// usage adds what the ingest process has used since it began.
+func (m *meter) usage(r measured) (_ measured, err error) {
+	if r.rss, err = usage.Peak(m.stack.Ingest.Pid()); err != nil {
 		return r, err
 	}
-	for line := range strings.SplitSeq(string(status), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			if err != nil {
-				return r, fmt.Errorf("reading the peak of memory: %w", err)
-			}
-			r.rss = kb / 1024
-		}
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.stack.Ingest.Pid()))
-	if err != nil {
-		return r, err
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	for _, field := range fields[11:13] {
-		ticks, err := strconv.Atoi(field)
-		if err != nil {
-			return r, fmt.Errorf("reading the processor's time: %w", err)
-		}
-		r.cpu += time.Duration(ticks) * 10 * time.Millisecond
-	}
-	return r, nil
+	r.cpu, err = usage.CPU(m.stack.Ingest.Pid())
+	return r, err
 }

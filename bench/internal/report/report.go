@@ -53,11 +53,14 @@ func (r *Report) Table(header []string, rows ...[]string) {
 }
 
 // Save writes the page.
-func (r *Report) Save() error {
+func (r *Report) Save() error { return r.SaveAs(r.name) }
+
+// SaveAs writes the page under another name, for a command that writes several.
+func (r *Report) SaveAs(name string) error {
 	if err := os.MkdirAll("results", 0o755); err != nil {
 		return fmt.Errorf("saving results: %w", err)
 	}
-	path := filepath.Join("results", r.name+".md")
+	path := filepath.Join("results", name+".md")
 	if err := os.WriteFile(path, []byte(strings.Join(r.lines, "\n")+"\n"), 0o644); err != nil {
 		return fmt.Errorf("saving results: %w", err)
 	}
