@@ -13,6 +13,8 @@ func (s *Server) commandLine() []string {
 	_, port, _ := net.SplitHostPort(s.Addr) // Addr is made by address, so it splits
 	args := []string{
 		"--datadir=" + s.dataDir(),
+		// One of its own, for MariaDB removes what it takes for leftovers there when it starts, and so what other servers need.
+		"--tmpdir=" + s.Dir,
 		"--pid-file=" + filepath.Join(s.Dir, "server.pid"),
 		"--bind-address=127.0.0.1", "--port=" + port,
 		// No Unix socket: its path may not exceed 107 bytes, and temporary folders do.

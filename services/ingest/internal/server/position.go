@@ -176,25 +176,40 @@ func awaitExecuted(ctx context.Context, conn *sql.Conn, set string) error {
 	}
 }
 
-// awaitSnapshot uses that MariaDB tells the binlog position of a snapshot exactly.
+// awaitSnapshot returns when a snapshot has everything up to p.
 func (s *Server) awaitSnapshot(ctx context.Context, conn *sql.Conn, p binlog.Position) error {
+	if _, _, err := s.snapshotAt(ctx, conn, p); err != nil {
+		return err
+	}
+	return endSnapshot(ctx, conn)
+}
+
+// snapshotAt opens a snapshot that has everything up to p, and returns its place. It uses that MariaDB tells that of a snapshot
+// exactly, and that a transaction is in the binlog, and may have been read from there, before it is in any snapshot.
+func (s *Server) snapshotAt(ctx context.Context, conn *sql.Conn, p binlog.Position) (file string, offset uint64, err error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		file, offset, err := s.snapshot(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
-			return fmt.Errorf("ending a snapshot: %w", err)
+		if file, offset, err = s.snapshot(ctx, conn); err != nil {
+			return "", 0, err
 		}
 		if (binlog.Position{File: file, Offset: offset}).Reached(p.File, p.Offset) {
-			return nil
+			return file, offset, nil
+		}
+		if err := endSnapshot(ctx, conn); err != nil {
+			return "", 0, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", 0, ctx.Err()
 		case <-time.After(pause):
 		}
 	}
+}
+
+func endSnapshot(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+		return fmt.Errorf("ending a snapshot: %w", err)
+	}
+	return nil
 }
 
 // snapshot opens a consistent snapshot on conn and returns its place in MariaDB's binlog.
@@ -262,9 +277,9 @@ func (s *Server) lock(ctx context.Context, conn *sql.Conn, table string) error {
 	return nil
 }
 
-// Frozen makes reader see a table as it was at an exact place in the binlog, until it ends the transaction and
+// Frozen makes reader see a table as it was at an exact place in the binlog, visible or later, until it ends the transaction and
 // unlocks. A table without transactions stays locked against writers for as long.
-func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, table string, transactional bool) (file string, offset uint64, err error) {
+func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, visible binlog.Position, table string, transactional bool) (file string, offset uint64, err error) {
 	switch {
 	case !transactional:
 		if err := s.lock(ctx, reader, table); err != nil {
@@ -272,7 +287,7 @@ func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, table string, tra
 		}
 		return s.headOn(ctx, reader)
 	case s.Flavor == binlog.MariaDB:
-		return s.snapshot(ctx, reader)
+		return s.snapshotAt(ctx, reader, visible)
 	}
 	locker, err := s.DB.Conn(ctx)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 )
 
 // Frozen is a table as it was at one place in the binlog.
@@ -17,14 +19,14 @@ type Frozen struct {
 	conn *sql.Conn
 }
 
-// Freeze opens a consistent read of the table. The caller closes it.
-func (c *Copy) Freeze(ctx context.Context) (*Frozen, error) {
+// Freeze opens a consistent read of the table that includes everything up to visible. The caller closes it.
+func (c *Copy) Freeze(ctx context.Context, visible binlog.Position) (*Frozen, error) {
 	conn, err := c.Server.DB.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", c.Table.Name, err)
 	}
 	f := &Frozen{copy: c, conn: conn}
-	if f.File, f.Offset, err = c.Server.Frozen(ctx, conn, c.Table.Name, c.Table.Transactional); err != nil {
+	if f.File, f.Offset, err = c.Server.Frozen(ctx, conn, visible, c.Table.Name, c.Table.Transactional); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("reading %q: %w", c.Table.Name, err)
 	}

@@ -145,6 +145,7 @@ func (r *run) gap(ctx context.Context, streamed string) (string, error) {
 	}
 	if !same {
 		r.log.InfoContext(ctx, "the source is another server now", "before", streamed, "now", r.server.ID)
+		r.position.File, r.position.Offset = "", 0 // they were the former's
 	}
 	return "", nil
 }

@@ -61,8 +61,8 @@ type copying struct {
 	table  string
 	reason string
 	id     uint64
-	begun  chan beginning // answers described
-	held   chan struct{}  // answers the wish to hold the stream
+	begun  chan beginning       // answers described
+	held   chan binlog.Position // answers the wish to hold the stream with where it stands
 	cancel context.CancelFunc
 	ctx    context.Context //nolint:containedctx // a job handed to another goroutine, which ends with it
 
@@ -266,7 +266,7 @@ func (c *copies) hold(ctx context.Context, job *copying) error {
 		return err
 	}
 	c.holding = true
-	job.held <- struct{}{}
+	job.held <- c.visible()
 	for c.holding {
 		select {
 		case s := <-c.steps:

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 	"github.com/chittihq/duckling/services/ingest/internal/catalog"
 	"github.com/chittihq/duckling/services/ingest/internal/publish"
 	"github.com/chittihq/duckling/services/ingest/internal/snapshot"
@@ -108,12 +109,13 @@ func (c *copies) readFrozen(ctx context.Context, job *copying, table *snapshot.C
 	if err := c.send(ctx, step{job: job, hold: true}); err != nil {
 		return err
 	}
+	var passed binlog.Position
 	select {
-	case <-job.held:
+	case passed = <-job.held:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	frozen, err := table.Freeze(ctx)
+	frozen, err := table.Freeze(ctx, passed)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 )
 
 // queue asks for a copy of a table once the stream has got to where the source stands now.
@@ -79,7 +81,7 @@ func (c *copies) start(ctx context.Context, i int) {
 	jobCtx, cancel := context.WithCancel(ctx)
 	job := &copying{
 		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
-		begun: make(chan beginning, 1), held: make(chan struct{}, 1), check: w.check, slowly: w.slowly, refused: w.refused,
+		begun: make(chan beginning, 1), held: make(chan binlog.Position, 1), check: w.check, slowly: w.slowly, refused: w.refused,
 	}
 	c.active = append(c.active, job)
 	c.jobs <- job

@@ -203,8 +203,11 @@ func (r *run) event(ctx context.Context, e *binlog.Event) error {
 	case binlog.Passed:
 		defer r.reader.Done(e)
 		if len(r.transaction) == 0 && !r.large {
-			r.position.File, r.position.Offset = e.File, e.Offset
-			r.writer.Moved(r.position)
+			// Reading from a GTID on, MariaDB begins with the description at the file's beginning, which the stream has long passed.
+			if e.File != r.position.File || e.Offset > r.position.Offset {
+				r.position.File, r.position.Offset = e.File, e.Offset
+				r.writer.Moved(r.position)
+			}
 			r.status.idle(r.position)
 			return r.copies.passed(ctx)
 		}

@@ -5,6 +5,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/publish"
+	"github.com/chittihq/duckling/services/ingest/internal/server"
 	"github.com/chittihq/duckling/testkit/mysqltest"
 )
 
@@ -37,5 +40,69 @@ func TestCopiesWaitForWhatTheStreamHasPassed(t *testing.T) {
 				r.converge() // before another copy could mend it
 			}
 		})
+	}
+}
+
+// MariaDB sends a transaction to readers of its binlog before it is in any snapshot. One for a table without a key that was older than
+// what the stream has passed would lack rows for ever; so it is not taken until it has them.
+func TestSnapshotsAreNoOlderThanTheStream(t *testing.T) {
+	r := newRig(t, mysqltest.MariaDB)
+	r.exec("CREATE TABLE bag (v VARCHAR(2000))")
+	srv, err := server.Connect(t.Context(), r.config.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	passed, err := srv.Position(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed.Offset += 50_000 // many of the transactions below
+	reader, err := srv.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var freezing errgroup.Group
+	frozen := make(chan struct{})
+	var at binlog.Position
+	freezing.Go(func() (err error) {
+		defer close(frozen)
+		at.File, at.Offset, err = srv.Frozen(t.Context(), reader, passed, "bag", true)
+		return err
+	})
+	for written := false; !written; {
+		r.exec("INSERT INTO bag VALUES (REPEAT('a', 1000))")
+		select {
+		case <-frozen:
+			written = true
+		default:
+		}
+	}
+	if err := freezing.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !at.Reached(passed.File, passed.Offset) {
+		t.Errorf("the snapshot is of %s:%d, the stream had passed %s:%d", at.File, at.Offset, passed.File, passed.Offset)
+	}
+}
+
+// A position that went back when reading begins would be behind the place of a snapshot until the next transaction has been read,
+// which the snapshot would then be taken to hold.
+func TestPositionDoesNotGoBackWithinAFile(t *testing.T) {
+	r := &run{
+		position: binlog.Position{File: "binlog.000002", Offset: 1000}, status: &statusBoard{},
+		reader: binlog.NewReader(binlog.Config{}), writer: publish.NewWriter(publish.Config{}),
+	}
+	for _, step := range []struct {
+		file         string
+		offset, want uint64
+	}{{"binlog.000002", 256, 1000}, {"binlog.000002", 2000, 2000}, {"binlog.000003", 256, 256}} {
+		if err := r.event(t.Context(), &binlog.Event{Kind: binlog.Passed, File: step.file, Offset: step.offset}); err != nil {
+			t.Fatal(err)
+		}
+		if r.position.File != step.file || r.position.Offset != step.want {
+			t.Errorf("after %s:%d the position is %s:%d, want offset %d", step.file, step.offset, r.position.File, r.position.Offset, step.want)
+		}
 	}
 }
