@@ -125,7 +125,7 @@ func (s *Server) Position(ctx context.Context) (binlog.Position, error) {
 func (s *Server) AwaitVisible(ctx context.Context, conn *sql.Conn, p binlog.Position, table string) error {
 	switch {
 	case s.Flavor == binlog.MariaDB:
-		return s.awaitSnapshot(ctx, conn, p)
+		return s.awaitSnapshot(ctx, conn, p, table)
 	case p.GTIDs != nil:
 		return awaitExecuted(ctx, conn, p.GTIDs.String())
 	default:
@@ -176,22 +176,31 @@ func awaitExecuted(ctx context.Context, conn *sql.Conn, set string) error {
 	}
 }
 
-// awaitSnapshot returns when a snapshot has everything up to p.
-func (s *Server) awaitSnapshot(ctx context.Context, conn *sql.Conn, p binlog.Position) error {
-	if _, _, err := s.snapshotAt(ctx, conn, p); err != nil {
+// awaitSnapshot returns when a snapshot has everything up to p that concerns the table.
+func (s *Server) awaitSnapshot(ctx context.Context, conn *sql.Conn, p binlog.Position, table string) error {
+	file, offset, err := s.snapshotAt(ctx, conn, p)
+	if err != nil {
 		return err
 	}
-	return endSnapshot(ctx, conn)
+	if err := endSnapshot(ctx, conn); err != nil || (binlog.Position{File: file, Offset: offset}).Reached(p.File, p.Offset) {
+		return err
+	}
+	return s.Locked(ctx, conn, table, func() error { return nil })
 }
 
-// snapshotAt opens a snapshot that has everything up to p, and returns its place. It uses that MariaDB tells that of a snapshot
-// exactly, and that a transaction is in the binlog, and may have been read from there, before it is in any snapshot.
+// snapshotTries is how often a snapshot is opened until it is taken that no more are to come: over some three seconds.
+const snapshotTries = 32
+
+// snapshotAt opens a snapshot that has everything up to p, and returns its place, which MariaDB tells exactly: a transaction is in the
+// binlog, and may have been read from there, before it is in any snapshot. Not all that is logged moves that place, so that on a
+// quiet server it may stay before p; whoever needs p then must lock.
 func (s *Server) snapshotAt(ctx context.Context, conn *sql.Conn, p binlog.Position) (file string, offset uint64, err error) {
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+	pause := time.Millisecond
+	for try := 1; ; try++ {
 		if file, offset, err = s.snapshot(ctx, conn); err != nil {
 			return "", 0, err
 		}
-		if (binlog.Position{File: file, Offset: offset}).Reached(p.File, p.Offset) {
+		if (binlog.Position{File: file, Offset: offset}).Reached(p.File, p.Offset) || try == snapshotTries {
 			return file, offset, nil
 		}
 		if err := endSnapshot(ctx, conn); err != nil {
@@ -202,6 +211,7 @@ func (s *Server) snapshotAt(ctx context.Context, conn *sql.Conn, p binlog.Positi
 			return "", 0, ctx.Err()
 		case <-time.After(pause):
 		}
+		pause = min(2*pause, 100*time.Millisecond)
 	}
 }
 
@@ -287,7 +297,13 @@ func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, visible binlog.Po
 		}
 		return s.headOn(ctx, reader)
 	case s.Flavor == binlog.MariaDB:
-		return s.snapshotAt(ctx, reader, visible)
+		file, offset, err = s.snapshotAt(ctx, reader, visible)
+		if err != nil || (binlog.Position{File: file, Offset: offset}).Reached(visible.File, visible.Offset) {
+			return file, offset, err
+		}
+		if err := endSnapshot(ctx, reader); err != nil {
+			return "", 0, err
+		}
 	}
 	locker, err := s.DB.Conn(ctx)
 	if err != nil {
