@@ -1,13 +1,9 @@
 package replica
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
-
-	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/services/loader/internal/resync"
 	"github.com/chittihq/duckling/services/loader/internal/schema"
@@ -69,17 +65,18 @@ func (r *reconciler) forget(table string) {
 	}
 }
 
-// partFrom is where the part that ingest begins goes on from.
-func (r *reconciler) partFrom(t *schema.Table, m *cdcv1.CheckBegin) (resync.End, error) {
+// partFrom is where the next part of a table goes on from. Parts that were compared by other columns are forgotten.
+func (r *reconciler) partFrom(t *schema.Table) resync.End {
 	p := r.partial[t.Source]
-	if p != nil && p.Definition == t.Live.GetFingerprint() && bytes.Equal(p.End.Mark, m.GetAfter()) {
-		return p.End, nil
+	switch {
+	case p == nil:
+		return resync.End{}
+	case p.Definition != t.Live.GetFingerprint():
+		r.log.Debug("comparison begins anew, the table's columns have changed", "table", t.Source)
+		r.forget(t.Source)
+		return resync.End{}
 	}
-	r.forget(t.Source)
-	if len(m.GetAfter()) > 0 {
-		return resync.End{}, errors.New("a part of it began that does not follow what was compared")
-	}
-	return resync.End{}, nil
+	return p.End
 }
 
 // joined is the comparison at hand together with its earlier parts; nil for a table that is compared as a whole.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,6 +155,7 @@ func (r *reconciler) next(ctx context.Context) {
 		r.again("it is being copied")
 		return
 	}
+	r.partFrom(t) // the request tells it
 	r.ask(ctx)
 }
 
@@ -289,9 +291,9 @@ func (r *reconciler) begin(m *cdcv1.CheckBegin) (err error) {
 	if t == nil || t.Live.GetFingerprint() != m.GetDefinition() || t.Frozen || t.Copy != nil {
 		return errors.New("its rows are not those of the source")
 	}
-	after, err := r.partFrom(t, m)
-	if err != nil {
-		return err
+	after := r.partFrom(t)
+	if !bytes.Equal(after.Mark, m.GetAfter()) { // what the parts before found is kept all the same
+		return errors.New("a part of it began that does not follow what was compared")
 	}
 	live := duck.Identifier(r.file.Catalog()) + ".main." + duck.Identifier(t.Name)
 	if r.check, err = resync.Begin(r.file.DB, m.GetCheckId(), live, t.Live, after); err == nil {
