@@ -166,12 +166,12 @@ func (sub *subscription) send(b *buffer) bool {
 		b.recycle()
 		return false
 	}
+	sub.session.server.metrics.updates.Inc() // before the client can see it
 	flush := sub.session.out.put(b)
 	sub.mu.Unlock()
 	if flush {
 		sub.session.out.flush()
 	}
-	sub.session.server.metrics.updates.Inc()
 	return true
 }
 
