@@ -94,3 +94,23 @@ func TestComparisonInPartsGoesOnAfterARestart(t *testing.T) {
 	await(t, "a generation with all of it", func() bool { return published(r, data) })
 	compare(t, data, r.source)
 }
+
+// What the parts before found is not lost when a loader that does not know when a table was copied begins to count.
+func TestComparisonInPartsOutlivesTheFirstCount(t *testing.T) {
+	r, data := reconciled(t, 52)
+	corrupt(t, data, `DELETE FROM _duckling.resync`, `UPDATE "T1" SET u64 = 5 WHERE "Id" = (SELECT min("Id") FROM "T1")`)
+	defer run(t, data, r.st)()
+	order[map[string]bool](t, r.st, `{"op":"check","table":"T1"}`)
+	for range 2 { // the first part, and the row that differs
+		r.serve(<-r.asked)
+		r.st.flush()
+	}
+	<-r.asked // the next part; it has to wait
+	await(t, "the loader to count", func() bool {
+		v := order[replica.Validation](t, r.st, `{"op":"validate"}`)
+		return !slices.ContainsFunc(v.Results, func(x replica.Validated) bool { return x.RebuiltAt == nil })
+	})
+	if c := comparing(r.st, "T1"); c == nil || c.Parts != 1 || c.Differing != 1 {
+		t.Errorf("of the first part is known: %+v", c)
+	}
+}

@@ -247,7 +247,8 @@ func (r *reconciler) frame(ctx context.Context, f *cdcv1.Frame) {
 			err = r.end(ctx, body.CheckEnd, f.GetPosition())
 		}
 	case *cdcv1.Frame_CopyEnd:
-		r.copied(body.CopyEnd.GetTable())
+		r.forget(body.CopyEnd.GetTable())
+		r.counted(body.CopyEnd.GetTable())
 	case *cdcv1.Frame_CopyBegin:
 		r.changed(body.CopyBegin.GetTable(), "it is being copied")
 	case *cdcv1.Frame_TableEvent:

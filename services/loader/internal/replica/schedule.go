@@ -21,7 +21,7 @@ func (r *reconciler) schedule(ctx context.Context) {
 		since, known := r.rebuilt[t.Source]
 		if !known { // by this release; from here on it is counted
 			since = now
-			r.copied(t.Source)
+			r.counted(t.Source)
 		}
 		if every := r.cfg.CheckEvery; every > 0 && now.Sub(latest(since, r.last[t.Source].At)) >= every && !r.waits(t.Source) {
 			r.want(wish{table: t.Source})
@@ -67,10 +67,9 @@ func (r *reconciler) rebuild(ctx context.Context) bool {
 	return true
 }
 
-// copied notes that a table is as it was copied just now.
-func (r *reconciler) copied(table string) {
+// counted notes that a table counts as copied just now.
+func (r *reconciler) counted(table string) {
 	at := time.Now().UTC()
-	r.forget(table)
 	r.rebuilt[table] = at
 	r.notes = append(r.notes, schema.Resync{Source: table, At: at, Rebuilt: true})
 }
