@@ -98,20 +98,26 @@ prune() {
   find "$root" -name 'libperl.so*' -delete
 }
 
-# write_launcher FOLDER SERVER: a script that becomes the server (exec keeps its pid).
+# write_launcher FOLDER COMMAND [LINE]: a script that becomes the command (exec keeps its pid), with the libraries and the C library that
+# came with it, after LINE. $here is FOLDER, wherever that is moved to.
 write_launcher() {
-  local folder=$1 server=$2 loader libs
+  local folder=$1 command=$2 before=${3:-} loader libs
   loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
   [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
   libs=$(basename "$(dirname "$loader")")
   cat > "$folder/server" <<LAUNCHER
 #!/bin/sh
 here=\$(dirname "\$(readlink -f "\$0")")
-exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" \\
-  "\$here/root/usr/sbin/$server" --no-defaults --basedir="\$here/root/usr" --plugin-dir="\$here/root/usr/lib/mysql/plugin" \\
-  --lc-messages-dir="\$here/root/usr/share/mysql" --character-sets-dir="\$here/root/usr/share/mysql/charsets" "\$@"
+$before
+exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" $command "\$@"
 LAUNCHER
   chmod +x "$folder/server"
+}
+
+# write_server FOLDER SERVER: the launcher of a MySQL or MariaDB.
+# shellcheck disable=SC2016 # $here is the launcher's, not this shell's
+write_server() {
+  write_launcher "$1" '"$here/root/usr/sbin/'"$2"'" --no-defaults --basedir="$here/root/usr" --plugin-dir="$here/root/usr/lib/mysql/plugin" --lc-messages-dir="$here/root/usr/share/mysql" --character-sets-dir="$here/root/usr/share/mysql/charsets"'
 }
 
 # Root gets a password (an empty one would hide faults in connection strings) and logs in
@@ -128,8 +134,9 @@ SQL
 as_root_user() { if [ "$(id -u)" = 0 ]; then echo --user=root; fi; }
 
 # mkfs.xfs and what it runs on.
+# shellcheck disable=SC2016 # $here is the launcher's
 install_xfs() {
-  local folder=$target/xfs.partial loader libs
+  local folder=$target/xfs.partial
   if [ "$(sed -n 2p "$target/xfs/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
@@ -137,15 +144,7 @@ install_xfs() {
   mv "$(find "$folder/root" -name mkfs.xfs -type f)" "$folder/mkfs.xfs"
   find "$folder/root/usr" -mindepth 1 -maxdepth 1 ! -name 'lib*' -exec rm -rf {} +
   rm -rf "${folder:?}"/root/{etc,var,bin,sbin}
-  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
-  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
-  libs=$(basename "$(dirname "$loader")")
-  cat > "$folder/server" <<LAUNCHER
-#!/bin/sh
-here=\$(dirname "\$(readlink -f "\$0")")
-exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" "\$here/mkfs.xfs" "\$@"
-LAUNCHER
-  chmod +x "$folder/server"
+  write_launcher "$folder" '"$here/mkfs.xfs"'
   { "$folder/server" -V; echo "recipe $recipe"; } > "$folder/version"
   rm -rf "${target:?}/xfs"
   mv "$folder" "$target/xfs"
@@ -153,8 +152,9 @@ LAUNCHER
 }
 
 # A Redis needs its binary and libraries only. redis-tools has the binary; redis-server, a link to it.
+# shellcheck disable=SC2016
 install_redis() {
-  local folder=$target/redis.partial loader libs
+  local folder=$target/redis.partial
   if [ "$(sed -n 2p "$target/redis/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
@@ -162,16 +162,8 @@ install_redis() {
   mv "$folder/root/usr/bin/redis-check-rdb" "$folder/redis-server"
   find "$folder/root/usr" -mindepth 1 -maxdepth 1 ! -name 'lib*' -exec rm -rf {} +
   rm -rf "${folder:?}"/root/{etc,var,bin,sbin}
-  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
-  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
-  libs=$(basename "$(dirname "$loader")")
   # Redis tells from the name it was called by that it is to be the server.
-  cat > "$folder/server" <<LAUNCHER
-#!/bin/sh
-here=\$(dirname "\$(readlink -f "\$0")")
-exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" "\$here/redis-server" "\$@"
-LAUNCHER
-  chmod +x "$folder/server"
+  write_launcher "$folder" '"$here/redis-server"'
   { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
   rm -rf "${target:?}/redis"
   mv "$folder" "$target/redis"
@@ -179,22 +171,15 @@ LAUNCHER
 }
 
 # Python with requests, for the samples in docs/.
+# shellcheck disable=SC2016
 install_python() {
-  local folder=$target/python.partial loader libs
+  local folder=$target/python.partial
   if [ "$(sed -n 2p "$target/python/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
   unpack bookworm python3-requests "$folder"
-  loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
-  [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
-  libs=$(basename "$(dirname "$loader")")
-  cat > "$folder/server" <<LAUNCHER
-#!/bin/sh
-here=\$(dirname "\$(readlink -f "\$0")")
-export PYTHONHOME="\$here/root/usr" PYTHONPATH="\$here/root/usr/lib/python3/dist-packages" PYTHONDONTWRITEBYTECODE=1
-exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" "\$here/root/usr/bin/python3.11" "\$@"
-LAUNCHER
-  chmod +x "$folder/server"
+  write_launcher "$folder" '"$here/root/usr/bin/python3.11"' \
+    'export PYTHONHOME="$here/root/usr" PYTHONPATH="$here/root/usr/lib/python3/dist-packages" PYTHONDONTWRITEBYTECODE=1'
   "$folder/server" -c 'import requests' || die "Python cannot import requests"
   { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
   rm -rf "${target:?}/python"
@@ -263,7 +248,7 @@ install() {
   mkdir -p "$folder"
   unpack "$suite" "$package" "$folder"
   prune "$folder" "$server"
-  write_launcher "$folder" "$server"
+  write_server "$folder" "$server"
   say "initialising a $flavour data directory"
   "initialise_$flavour" "$folder"
   { "$folder/server" --version | sed 's/.*Ver /Ver /'; echo "recipe $recipe"; } > "$folder/version"
