@@ -178,14 +178,14 @@ func awaitExecuted(ctx context.Context, conn *sql.Conn, set string) error {
 
 // awaitSnapshot returns when a snapshot has everything up to p that concerns the table.
 func (s *Server) awaitSnapshot(ctx context.Context, conn *sql.Conn, p binlog.Position, table string) error {
-	file, offset, err := s.snapshotAt(ctx, conn, p)
-	if err != nil {
+	at, err := s.snapshotAt(ctx, conn, p)
+	switch {
+	case err != nil:
 		return err
+	case at == nil:
+		return s.Locked(ctx, conn, table, func() error { return nil })
 	}
-	if err := endSnapshot(ctx, conn); err != nil || (binlog.Position{File: file, Offset: offset}).Reached(p.File, p.Offset) {
-		return err
-	}
-	return s.Locked(ctx, conn, table, func() error { return nil })
+	return endSnapshot(ctx, conn)
 }
 
 // snapshotTries is how often a snapshot is opened until it is taken that no more are to come: over some three seconds.
@@ -193,26 +193,29 @@ const snapshotTries = 32
 
 // snapshotAt opens a snapshot that has everything up to p, and returns its place, which MariaDB tells exactly: a transaction is in the
 // binlog, and may have been read from there, before it is in any snapshot. Not all that is logged moves that place, so that on a
-// quiet server it may stay before p; whoever needs p then must lock.
-func (s *Server) snapshotAt(ctx context.Context, conn *sql.Conn, p binlog.Position) (file string, offset uint64, err error) {
+// quiet server it may stay before p. Then none is open and the place is nil; whoever needs p must lock.
+func (s *Server) snapshotAt(ctx context.Context, conn *sql.Conn, p binlog.Position) (*binlog.Position, error) {
 	pause := time.Millisecond
-	for try := 1; ; try++ {
-		if file, offset, err = s.snapshot(ctx, conn); err != nil {
-			return "", 0, err
+	for range snapshotTries {
+		at := new(binlog.Position)
+		var err error
+		if at.File, at.Offset, err = s.snapshot(ctx, conn); err != nil {
+			return nil, err
 		}
-		if (binlog.Position{File: file, Offset: offset}).Reached(p.File, p.Offset) || try == snapshotTries {
-			return file, offset, nil
+		if at.Reached(p.File, p.Offset) {
+			return at, nil
 		}
 		if err := endSnapshot(ctx, conn); err != nil {
-			return "", 0, err
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return "", 0, ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, 100*time.Millisecond)
 	}
+	return nil, nil
 }
 
 func endSnapshot(ctx context.Context, conn *sql.Conn) error {
@@ -297,12 +300,12 @@ func (s *Server) Frozen(ctx context.Context, reader *sql.Conn, visible binlog.Po
 		}
 		return s.headOn(ctx, reader)
 	case s.Flavor == binlog.MariaDB:
-		file, offset, err = s.snapshotAt(ctx, reader, visible)
-		if err != nil || (binlog.Position{File: file, Offset: offset}).Reached(visible.File, visible.Offset) {
-			return file, offset, err
-		}
-		if err := endSnapshot(ctx, reader); err != nil {
+		at, err := s.snapshotAt(ctx, reader, visible)
+		if err != nil {
 			return "", 0, err
+		}
+		if at != nil {
+			return at.File, at.Offset, nil
 		}
 	}
 	locker, err := s.DB.Conn(ctx)
