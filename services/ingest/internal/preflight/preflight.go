@@ -190,6 +190,7 @@ func (v *variables) grants() []Finding {
 		check(Fail, "the binlog cannot be read", "*.*", "REPLICATION SLAVE", "REPLICATION REPLICA"),
 		check(Fail, "the place in the binlog cannot be read", "*.*", monitor...),
 		check(Warn, "tables may be invisible or unreadable", schema, "SELECT"),
+		check(Warn, "tables without a key, or without transactions, cannot be copied, and on MySQL without GTIDs no table can", schema, "LOCK TABLES"),
 	}
 }
 

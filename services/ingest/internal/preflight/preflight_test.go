@@ -217,7 +217,7 @@ func (s *source) grants() {
 	if s.server.Flavor == mysqltest.MariaDB {
 		monitor = "grant BINLOG MONITOR"
 	}
-	want := map[string]Grade{"grant REPLICATION SLAVE": Fail, monitor: Fail, "grant SELECT": Warn, "server id": Warn}
+	want := map[string]Grade{"grant REPLICATION SLAVE": Fail, monitor: Fail, "grant SELECT": Warn, "grant LOCK TABLES": Warn, "server id": Warn}
 	found := s.find()
 	for check, grade := range want {
 		f := found[check]
