@@ -20,19 +20,24 @@ func (r *run) begin(ctx context.Context, s *Source, h *history, publisher *bus.P
 	if err := r.status.begin(ctx, r.server); err != nil {
 		return err
 	}
+	// The place comes before the tables are read: what changes in between is in the stream.
+	var err error
+	if h.epoch == 0 {
+		r.position, err = r.server.Position(ctx)
+	} else {
+		r.position, err = positionFrom(h.position, r.server)
+	}
+	if err != nil {
+		return err
+	}
 	schema, err := r.schema(ctx)
 	if err != nil {
 		return err
 	}
 	lost := s.lost
 	if h.epoch == 0 {
-		if err := r.beginNew(ctx, schema); err != nil {
-			return err
-		}
+		r.beginNew(ctx, schema)
 	} else {
-		if r.position, err = positionFrom(h.position, r.server); err != nil {
-			return err
-		}
 		if lost == "" {
 			if lost, err = r.gap(ctx, h.position.GetServer()); err != nil {
 				return err
@@ -60,8 +65,13 @@ func (r *run) begin(ctx context.Context, s *Source, h *history, publisher *bus.P
 	if err := r.checkpoint(ctx, true); err != nil {
 		return err
 	}
-	if err := r.startOver(ctx, lost); err != nil {
-		return err
+	if lost != "" {
+		if err := r.startOver(ctx, lost); err != nil {
+			return err
+		}
+		if schema, err = r.schema(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.redate(ctx, schema); err != nil {
 		return err
@@ -83,11 +93,8 @@ func (r *run) begin(ctx context.Context, s *Source, h *history, publisher *bus.P
 }
 
 // beginNew starts the first epoch of an empty stream: at the present, with every table to be copied.
-func (r *run) beginNew(ctx context.Context, schema map[string]*catalog.Table) (err error) {
+func (r *run) beginNew(ctx context.Context, schema map[string]*catalog.Table) {
 	r.epoch, r.dates = uint64(time.Now().UnixMicro()), r.cfg.Dates
-	if r.position, err = r.server.Position(ctx); err != nil {
-		return err
-	}
 	for name, known := range schema {
 		if !r.follows(name) {
 			continue
@@ -99,7 +106,6 @@ func (r *run) beginNew(ctx context.Context, schema map[string]*catalog.Table) (e
 		r.tables[name] = t
 	}
 	r.log.InfoContext(ctx, "beginning a new stream", "epoch", r.epoch, "tables", len(r.tables))
-	return nil
 }
 
 // positionFrom reads a position as the stream has it.
@@ -176,9 +182,6 @@ func (r *run) completeCut(ctx context.Context, cut *cutStatement) error {
 // startOver goes on from the present after a gap: all tables keep what readers see, marked as stale, until
 // they have been copied anew.
 func (r *run) startOver(ctx context.Context, lost string) error {
-	if lost == "" {
-		return nil
-	}
 	r.log.WarnContext(ctx, "copying all tables anew", "reason", lost)
 	for _, name := range r.tables.names() {
 		if r.tables[name].paused() {

@@ -56,6 +56,17 @@ func TestRenamedBeforeItsCopy(t *testing.T) {
 	})
 }
 
+// A table that is left out by its name is followed under another, whichever statement gave it that.
+func TestRenamedFromALeftOutName(t *testing.T) {
+	flavors(t, func(t *testing.T, r *rig) {
+		r.config.Follow = func(table string) bool { return !strings.HasPrefix(table, "tmp_") }
+		r.exec("CREATE TABLE tmp_a (id INT PRIMARY KEY)", "CREATE TABLE tmp_b (id INT PRIMARY KEY)", "INSERT INTO tmp_a VALUES (1)", "INSERT INTO tmp_b VALUES (1)")
+		r.start()
+		r.exec("ALTER TABLE tmp_a RENAME TO a", "RENAME TABLE tmp_b TO b", "INSERT INTO a VALUES (2)", "INSERT INTO b VALUES (2)")
+		r.converge()
+	})
+}
+
 // Dates that are carried as null tell no rows apart: a table with such a key is set aside, by the copy and by the stream, with
 // the reason; others go on, and it is back once it can be.
 func TestKeysWithoutADate(t *testing.T) {

@@ -235,6 +235,10 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 		event, err = r.planCreate(ctx, name.Table, s.IfNotExists)
 	case s.Kind == ddl.Rename && !t.paused():
 		event, err = r.planRename(ctx, t, s.To[i])
+	case s.Kind == ddl.Alter && s.RenamedTo != nil && !t.paused(): // t is nil where a reader has seen already that it is gone
+		if event, err = r.planRename(ctx, t, *s.RenamedTo); event != nil {
+			event.Kept = r.kept(s)
+		}
 	case t == nil && here && s.Kind == ddl.Alter && i > 0 && r.follows(name.Table):
 		err = r.copies.queue(ctx, name.Table, s.Rewrites) // a partition became this table
 	case t == nil:
@@ -247,10 +251,6 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 		event = r.dropped(t)
 	case s.Kind == ddl.Truncate && t.followed():
 		event = &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_TRUNCATE, Table: t.name}
-	case s.Kind == ddl.Alter && s.RenamedTo != nil:
-		if event, err = r.planRename(ctx, t, *s.RenamedTo); event != nil {
-			event.Kept = r.kept(s)
-		}
 	case s.Kind == ddl.Alter && t.followed():
 		event, err = r.planAlter(ctx, t, s)
 	case s.Kind == ddl.Alter && t.phase == cdcv1.TableState_PHASE_QUARANTINED && len(r.kept(s)) > 0:
