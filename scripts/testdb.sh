@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real database servers for the tests, the benches and the demo: MySQL 9.7 and MariaDB 10.11,
+# Real database servers for the tests, the benches and the demo: MySQL 9.7 with its mysqlbinlog, MariaDB 10.11,
 # Redis for the integration guide's fallback, Chromium for the client's browser build, Python with requests for
 # the samples of docs/rest.md, and mkfs.xfs for a file system on which files share blocks.
 #
@@ -13,6 +13,7 @@
 #
 # Each flavour's folder holds
 #   server     starts it: server --datadir=... --port=... (any server option)
+#   mysqlbinlog  (MySQL only) reads its binlog files, which MariaDB's does not
 #   template   an initialised data directory to copy; root's password is "root", from 127.0.0.1
 #              (Redis has none: it starts from an empty folder)
 #   version    what the server says of itself; written last, so its presence means "complete"
@@ -23,11 +24,24 @@
 set -euo pipefail
 
 target=$(realpath -m "${DUCKLING_TESTDB:-$HOME/.cache/duckling/testdb}")
-# Raise it when what an installation holds changes: older ones are then made again.
-recipe=1
+# Raise one when what that installation holds changes: older ones are then made again.
+declare -A recipe=([mysql]=2 [mariadb]=1 [redis]=1 [chromium]=1 [python]=1 [xfs]=1)
 
 say() { echo "testdb: $*" >&2; }
 die() { say "$*"; exit 1; }
+
+# installed NAME: it is there, and made by this recipe.
+installed() { [ "$(sed -n 2p "$target/$1/version" 2>/dev/null)" = "recipe ${recipe[$1]}" ]; }
+
+# finish NAME: put NAME.partial, which has its version, in the place of what was there. Tests that run may be using that.
+finish() {
+  local name=$1
+  echo "recipe ${recipe[$name]}" >> "$target/$name.partial/version"
+  rm -rf "${target:?}/$name.old"
+  if [ -e "$target/$name" ]; then mv "$target/$name" "$target/$name.old"; fi
+  mv "$target/$name.partial" "$target/$name"
+  rm -rf "${target:?}/$name.old"
+}
 
 # shellcheck disable=SC2016 # $(SITE) is apt's, not the shell's
 mirror() {
@@ -98,20 +112,20 @@ prune() {
   find "$root" -name 'libperl.so*' -delete
 }
 
-# write_launcher FOLDER COMMAND [LINE]: a script that becomes the command (exec keeps its pid), with the libraries and the C library that
+# write_launcher FOLDER COMMAND [LINE [NAME]]: a script that becomes the command (exec keeps its pid), with the libraries and the C library that
 # came with it, after LINE. $here is FOLDER, wherever that is moved to.
 write_launcher() {
-  local folder=$1 command=$2 before=${3:-} loader libs
+  local folder=$1 command=$2 before=${3:-} name=${4:-server} loader libs
   loader=$(cd "$folder" && find root -path '*/lib/*-linux-gnu*/ld-linux*.so.*' | sed -n 1p)
   [ -n "$loader" ] || die "no dynamic loader among the unpacked packages"
   libs=$(basename "$(dirname "$loader")")
-  cat > "$folder/server" <<LAUNCHER
+  cat > "$folder/$name" <<LAUNCHER
 #!/bin/sh
 here=\$(dirname "\$(readlink -f "\$0")")
 $before
 exec "\$here/$loader" --library-path "\$here/root/usr/lib/$libs:\$here/root/lib/$libs" $command "\$@"
 LAUNCHER
-  chmod +x "$folder/server"
+  chmod +x "$folder/$name"
 }
 
 # write_server FOLDER SERVER: the launcher of a MySQL or MariaDB.
@@ -137,7 +151,7 @@ as_root_user() { if [ "$(id -u)" = 0 ]; then echo --user=root; fi; }
 # shellcheck disable=SC2016 # $here is the launcher's
 install_xfs() {
   local folder=$target/xfs.partial
-  if [ "$(sed -n 2p "$target/xfs/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  if installed xfs; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
   unpack bookworm xfsprogs "$folder"
@@ -145,9 +159,8 @@ install_xfs() {
   find "$folder/root/usr" -mindepth 1 -maxdepth 1 ! -name 'lib*' -exec rm -rf {} +
   rm -rf "${folder:?}"/root/{etc,var,bin,sbin}
   write_launcher "$folder" '"$here/mkfs.xfs"'
-  { "$folder/server" -V; echo "recipe $recipe"; } > "$folder/version"
-  rm -rf "${target:?}/xfs"
-  mv "$folder" "$target/xfs"
+  "$folder/server" -V > "$folder/version"
+  finish xfs
   say "mkfs.xfs is ready: $(sed -n 1p "$target/xfs/version")"
 }
 
@@ -155,7 +168,7 @@ install_xfs() {
 # shellcheck disable=SC2016
 install_redis() {
   local folder=$target/redis.partial
-  if [ "$(sed -n 2p "$target/redis/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  if installed redis; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
   unpack bookworm redis-server "$folder"
@@ -164,9 +177,8 @@ install_redis() {
   rm -rf "${folder:?}"/root/{etc,var,bin,sbin}
   # Redis tells from the name it was called by that it is to be the server.
   write_launcher "$folder" '"$here/redis-server"'
-  { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
-  rm -rf "${target:?}/redis"
-  mv "$folder" "$target/redis"
+  "$folder/server" --version > "$folder/version"
+  finish redis
   say "redis is ready: $(sed -n 1p "$target/redis/version")"
 }
 
@@ -174,16 +186,15 @@ install_redis() {
 # shellcheck disable=SC2016
 install_python() {
   local folder=$target/python.partial
-  if [ "$(sed -n 2p "$target/python/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  if installed python; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
   unpack bookworm python3-requests "$folder"
   write_launcher "$folder" '"$here/root/usr/bin/python3.11"' \
     'export PYTHONHOME="$here/root/usr" PYTHONPATH="$here/root/usr/lib/python3/dist-packages" PYTHONDONTWRITEBYTECODE=1'
   "$folder/server" -c 'import requests' || die "Python cannot import requests"
-  { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
-  rm -rf "${target:?}/python"
-  mv "$folder" "$target/python"
+  "$folder/server" --version > "$folder/version"
+  finish python
   say "python is ready: $(sed -n 1p "$target/python/version")"
 }
 
@@ -191,7 +202,7 @@ install_python() {
 # it came with.
 install_chromium() {
   local folder=$target/chromium.partial libs
-  if [ "$(sed -n 2p "$target/chromium/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  if installed chromium; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
   unpack bookworm chromium-headless-shell "$folder"
@@ -206,9 +217,8 @@ here=\$(dirname "\$(readlink -f "\$0")")
 LD_LIBRARY_PATH="\$here/$libs:\$here/$libs/pulseaudio:\$here/root/lib/$(basename "$libs")" exec "\$here/root/usr/lib/chromium/chromium-headless-shell" "\$@"
 LAUNCHER
   chmod +x "$folder/server"
-  { "$folder/server" --version; echo "recipe $recipe"; } > "$folder/version"
-  rm -rf "${target:?}/chromium"
-  mv "$folder" "$target/chromium"
+  "$folder/server" --version > "$folder/version"
+  finish chromium
   say "chromium is ready: $(sed -n 1p "$target/chromium/version")"
 }
 
@@ -240,20 +250,29 @@ initialise_mariadb() {
   rm "$folder/initialise.log"
 }
 
+# keep_mysqlbinlog FOLDER: only a bench wants it, so that a package without it is as good.
+# shellcheck disable=SC2016 # $here is the launcher's
+keep_mysqlbinlog() {
+  local folder=$1 program=$1/root/usr/bin/mysqlbinlog
+  if [ ! -f "$program" ] || [ -L "$program" ]; then return; fi
+  mv "$program" "$folder/root/mysqlbinlog"
+  write_launcher "$folder" '"$here/root/mysqlbinlog"' '' mysqlbinlog
+}
+
 # install FLAVOUR SUITE PACKAGE SERVER
 install() {
   local flavour=$1 suite=$2 package=$3 server=$4 folder=$target/$1.partial
-  if [ "$(sed -n 2p "$target/$flavour/version" 2>/dev/null)" = "recipe $recipe" ]; then return; fi
+  if installed "$flavour"; then return; fi
   rm -rf "$folder"
   mkdir -p "$folder"
   unpack "$suite" "$package" "$folder"
+  keep_mysqlbinlog "$folder"
   prune "$folder" "$server"
   write_server "$folder" "$server"
   say "initialising a $flavour data directory"
   "initialise_$flavour" "$folder"
-  { "$folder/server" --version | sed 's/.*Ver /Ver /'; echo "recipe $recipe"; } > "$folder/version"
-  rm -rf "${target:?}/$flavour"
-  mv "$folder" "$target/$flavour"
+  "$folder/server" --version | sed 's/.*Ver /Ver /' > "$folder/version"
+  finish "$flavour"
   say "$flavour is ready: $(sed -n 1p "$target/$flavour/version")"
 }
 

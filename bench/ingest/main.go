@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/chittihq/duckling/bench/internal/report"
+	"github.com/chittihq/duckling/testkit/mysqltest"
 )
 
 func main() {
 	changes := flag.Int("changes", 2_000_000, "row changes in the backlog of 1000-row transactions")
 	singly := flag.Int("singly", 2_000_000, "row changes in the backlog of single-row transactions, which take the longest to prepare")
-	program := flag.String("mysqlbinlog", "mysqlbinlog", "MySQL's program of that name; MariaDB's does not read MySQL 9's files")
 	only := flag.Bool("tables", false, "only show the copy of many small tables, and write no page")
 	giant := flag.Int("giant", 0, "only measure one transaction of so many rows, and write the page ingest-giant")
 	flag.Parse()
@@ -27,7 +27,7 @@ func main() {
 		}
 		return
 	}
-	if err := run(context.Background(), *program, *changes, *singly, *only); err != nil {
+	if err := run(context.Background(), *changes, *singly, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "ingest:", err)
 		os.Exit(1)
 	}
@@ -35,7 +35,11 @@ func main() {
 
 var header = []string{"what", "rows", "seconds", "rows/s", "of the floor", "CPU s", "rows per CPU s", "peak RSS MB"}
 
-func run(ctx context.Context, program string, changes, singly int, only bool) error {
+func run(ctx context.Context, changes, singly int, only bool) error {
+	program, err := mysqltest.Mysqlbinlog()
+	if err != nil {
+		return err
+	}
 	page := report.New("ingest", "The ingest binary from its first message to JetStream's acknowledgement of the last one. "+
 		"Stream: a backlog of row changes, in transactions of 1000 rows and of one row, beside (a) go-mysql's BinlogSyncer, whose events are thrown away, "+
 		"and (b) mysqlbinlog writing the same files to /dev/null, where it names the rows events without decoding their rows. Copy: a table, beside `SELECT *` read and dropped by a Go client. "+

@@ -34,6 +34,19 @@ func installation(flavor Flavor) (string, error) {
 	return folder, nil
 }
 
+// Mysqlbinlog returns the program of that name that came with MySQL. MariaDB's does not read MySQL 9's files.
+func Mysqlbinlog() (string, error) {
+	folder, err := installation(MySQL)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "mysqlbinlog")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("looking for MySQL's mysqlbinlog; scripts/testdb.sh install mysql brings it: %w", err)
+	}
+	return path, nil
+}
+
 // copyTemplate makes dataDir a copy of the initialised template, whole or not at all.
 // A data directory that is there already stays as it is.
 func copyTemplate(template, dataDir string) error {
