@@ -30,7 +30,8 @@ func TestDroppedColumnsAndTablesAreKept(t *testing.T) {
 		}
 		exec("CREATE TABLE item (id INT PRIMARY KEY, price DECIMAL(10,2) NOT NULL DEFAULT 9.50, name VARCHAR(20))", "INSERT INTO item VALUES (1, 1.50, 'a'), (2, 2.50, 'b'), (3, 3.50, 'c')",
 			"CREATE TABLE bag (n INT, colour VARCHAR(9))", "INSERT INTO bag VALUES (1, 'red'), (1, 'blue')",
-			"CREATE TABLE lost (id INT PRIMARY KEY, v VARCHAR(9))", "INSERT INTO lost VALUES (1, 'old')")
+			"CREATE TABLE lost (id INT PRIMARY KEY, v VARCHAR(9))", "INSERT INTO lost VALUES (1, 'old')",
+			"CREATE TABLE away (id INT PRIMARY KEY, v VARCHAR(9))", "INSERT INTO away VALUES (1, 'here')", "CREATE DATABASE elsewhere")
 		s := newStack(t, server.URL("kept"), "DDL_DESTRUCTIVE=keep")
 		start(ctx, t, s)
 		client := connect(ctx, t, s)
@@ -94,13 +95,19 @@ func TestDroppedColumnsAndTablesAreKept(t *testing.T) {
 		crash()
 		see("SELECT concat_ws(' ', id, price, typeof(price)) AS r FROM item", "1 3 INTEGER; 2 3 INTEGER; 3 3 INTEGER; 4 3 INTEGER; 5 3 INTEGER; 6 3 INTEGER")
 
-		exec("DROP TABLE lost", "INSERT INTO item VALUES (7, 70, 3)")
+		exec("DROP TABLE lost", "RENAME TABLE away TO elsewhere.away", "INSERT INTO item VALUES (7, 70, 3)")
 		crash()
 		see("SELECT id::VARCHAR AS r FROM item WHERE id = 7", "7")
 		see("SELECT concat_ws(' ', id, v) AS r FROM lost", "1 old")
 		if stale := statusOf(ctx, t, s, "lost").Stale; !strings.Contains(stale, "dropped at the source") {
 			t.Errorf("a dropped table is stale because %q", stale)
 		}
+		see("SELECT concat_ws(' ', id, v) AS r FROM away", "1 here")
+		if stale := statusOf(ctx, t, s, "away").Stale; !strings.Contains(stale, "renamed to `elsewhere`.`away`") {
+			t.Errorf("a table that was renamed into another database is stale because %q", stale)
+		}
+		exec("UPDATE elsewhere.away SET v = 'back'", "RENAME TABLE elsewhere.away TO away")
+		see("SELECT concat_ws(' ', id, v) AS r FROM away", "1 back")
 		exec("CREATE TABLE lost (id INT PRIMARY KEY, w INT)", "INSERT INTO lost VALUES (2, 20)")
 		see("SELECT concat_ws(' ', id, w) AS r FROM lost", "2 20")
 		for _, one := range checked(ctx, t, s).Results {

@@ -1130,7 +1130,7 @@ type TableEvent struct {
 	// KIND_ALTER, KIND_RENAME and KIND_QUARANTINE: columns that are gone at the source and stay in the loader's table, with the values that its rows have.
 	// Rows that come later have null there. They stay through copies too, until a column of the same name comes.
 	Kept []string `protobuf:"bytes,7,rep,name=kept,proto3" json:"kept,omitempty"`
-	// KIND_DROP: the loader's table stays readable, as it is, until one of the same name comes.
+	// KIND_DROP: the loader's table stays readable, as it is, until one of the same name comes. `reason` says why, where the source has not dropped it.
 	Keep          bool `protobuf:"varint,8,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

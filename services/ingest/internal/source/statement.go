@@ -234,9 +234,9 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 	case s.Kind == ddl.Create && here:
 		event, err = r.planCreate(ctx, name.Table, s.IfNotExists)
 	case s.Kind == ddl.Rename && !t.paused():
-		event, err = r.planRename(ctx, t, s.To[i])
+		event, err = r.planRename(ctx, t, s.To[i], s.To[i+1:])
 	case s.Kind == ddl.Alter && s.RenamedTo != nil && !t.paused(): // t is nil where a reader has seen already that it is gone
-		if event, err = r.planRename(ctx, t, *s.RenamedTo); event != nil {
+		if event, err = r.planRename(ctx, t, *s.RenamedTo, nil); event != nil {
 			event.Kept = r.kept(s)
 		}
 	case t == nil && here && s.Kind == ddl.Alter && i > 0 && r.follows(name.Table):
@@ -299,7 +299,8 @@ func (r *run) planCreate(ctx context.Context, name string, ifNotExists bool) (*c
 	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_CREATE, Table: name, Definition: known.Definition()}, nil
 }
 
-func (r *run) planRename(ctx context.Context, t *table, to ddl.Name) (*cdcv1.TableEvent, error) {
+// planRename works out what a new name does, of which the statement goes on to give out later ones.
+func (r *run) planRename(ctx context.Context, t *table, to ddl.Name, later []ddl.Name) (*cdcv1.TableEvent, error) {
 	arrives := to.Schema == r.server.Schema && r.follows(to.Table)
 	switch {
 	case t == nil && arrives:
@@ -308,7 +309,8 @@ func (r *run) planRename(ctx context.Context, t *table, to ddl.Name) (*cdcv1.Tab
 	case t == nil:
 		return nil, nil
 	case !arrives:
-		return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_DROP, Table: t.name}, nil
+		r.copies.stop(t.name)
+		return r.renamedAway(t, to, later), nil
 	}
 	event := &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_RENAME, Table: t.name, NewName: to.Table}
 	if t.definition != nil {
@@ -360,23 +362,6 @@ func (r *run) planAlter(ctx context.Context, t *table, s ddl.Statement) (*cdcv1.
 	def := known.Definition()
 	t.follow(known, def)
 	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_ALTER, Table: t.name, Definition: def, Kept: r.kept(s)}, nil
-}
-
-// kept names the columns that a statement drops and that readers are to keep.
-func (r *run) kept(s ddl.Statement) []string {
-	if r.cfg.Destructive != KeepDropped {
-		return nil
-	}
-	return s.Dropped
-}
-
-// dropped tells that a table is gone at the source.
-func (r *run) dropped(t *table) *cdcv1.TableEvent {
-	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_DROP, Table: t.name, Keep: r.cfg.Destructive == KeepDropped}
-}
-
-func pause(t *table, reason string) *cdcv1.TableEvent {
-	return &cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_QUARANTINE, Table: t.name, Reason: pausedPrefix + reason}
 }
 
 func (r *run) follows(table string) bool {

@@ -75,11 +75,11 @@ func TestOnlineSchemaChanges(t *testing.T) {
 func TestDestructiveChangesPause(t *testing.T) {
 	flavors(t, func(t *testing.T, r *rig) {
 		r.config.Destructive = PauseDestructive
-		r.exec(orders, "CREATE TABLE gone (id INT PRIMARY KEY)", "INSERT INTO gone VALUES (1)", "CREATE TABLE other (id INT PRIMARY KEY)")
+		r.exec(orders, "CREATE TABLE gone (id INT PRIMARY KEY)", "INSERT INTO gone VALUES (1)", "CREATE TABLE away LIKE gone", "INSERT INTO away VALUES (1)", "CREATE TABLE other (id INT PRIMARY KEY)")
 		r.fill(20)
 		stop := r.start()
 		r.converge()
-		r.exec("ALTER TABLE orders DROP COLUMN note", "DELETE FROM orders", "DROP TABLE gone", "INSERT INTO other VALUES (1)")
+		r.exec("ALTER TABLE orders DROP COLUMN note", "DELETE FROM orders", "DROP TABLE gone", "RENAME TABLE away TO "+r.otherSchema()+".away", "INSERT INTO other VALUES (1)")
 		passed := func() {
 			r.t.Helper()
 			r.eventually("the other table goes on", func(m *model) bool { return len(m.tables["other"].rows) == len(r.tableRows("other")) })
@@ -90,14 +90,16 @@ func TestDestructiveChangesPause(t *testing.T) {
 		r.exec("INSERT INTO other VALUES (2)", "ALTER TABLE orders ADD later INT")
 		passed()
 		r.mu.Lock()
-		if len(r.model.tables["orders"].rows) != 20 || len(r.model.tables["gone"].rows) != 1 {
-			t.Errorf("readers see %d and %d rows, want what was there", len(r.model.tables["orders"].rows), len(r.model.tables["gone"].rows))
+		for name, rows := range map[string]int{"orders": 20, "gone": 1, "away": 1} {
+			if table := r.model.tables[name]; table == nil || len(table.rows) != rows {
+				t.Errorf("of %s readers see %+v, want the %d rows that were there", name, table, rows)
+			}
 		}
 		if reason := r.model.quarantined["orders"]; !strings.Contains(reason, "a column was dropped") || r.model.begun["orders"] != 1 {
 			t.Errorf("the reason is %q, copied %d times", reason, r.model.begun["orders"])
 		}
 		r.mu.Unlock()
-		for _, name := range []string{"orders", "gone"} {
+		for _, name := range []string{"orders", "gone", "away"} {
 			r.control(ControlRequest{Op: "copy", Table: name})
 		}
 		r.converge()

@@ -83,7 +83,7 @@ func (a *Applier) event(e *cdcv1.TableEvent) error {
 		return a.alter(t, e)
 	case cdcv1.TableEvent_KIND_DROP:
 		if e.GetKeep() && t != nil && t.Live != nil {
-			return a.leave(t)
+			return a.leave(t, e.GetReason())
 		}
 		return a.drop(t)
 	case cdcv1.TableEvent_KIND_TRUNCATE:

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,13 +25,13 @@ func (a *Applier) keep(t *schema.Table, e *cdcv1.TableEvent) error {
 	return a.book.SaveKept(t)
 }
 
-// leave keeps a table that the source has dropped, until another comes in its name.
-func (a *Applier) leave(t *schema.Table) error {
+// leave keeps a table that the source has dropped, or why else it is not followed any longer, until another comes in its name.
+func (a *Applier) leave(t *schema.Table, reason string) error {
 	if err := a.dropCopy(t); err != nil {
 		return err
 	}
 	a.log.Info("a table that the source dropped is kept", "table", t.Source)
-	t.Frozen, t.Stale, t.Ask, t.Gone = true, "it was dropped at the source", "", true
+	t.Frozen, t.Stale, t.Ask, t.Gone = true, cmp.Or(reason, "it was dropped at the source"), "", true
 	if err := a.book.SaveKept(t); err != nil {
 		return err
 	}
