@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -120,7 +119,6 @@ func start(syncer *replication.BinlogSyncer, from Position) (*replication.Binlog
 }
 
 func (r *Reader) syncerConfig(d *decoder) replication.BinlogSyncerConfig {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	return replication.BinlogSyncerConfig{
 		ServerID:  r.cfg.ServerID,
 		Flavor:    string(r.cfg.Flavor),
@@ -130,11 +128,10 @@ func (r *Reader) syncerConfig(d *decoder) replication.BinlogSyncerConfig {
 		Password:  r.cfg.Password,
 		TLSConfig: r.cfg.TLS,
 		Localhost: "duckling-ingest",
-		Dialer:    dialer.DialContext,
+		Dialer:    dial,
 		// What goes wrong comes back as an error; the library would log it as well.
 		Logger:          slog.New(slog.DiscardHandler),
 		HeartbeatPeriod: heartbeatEvery,
-		ReadTimeout:     silence,
 		VerifyChecksum:  true,
 		// Its retry would send the transaction that was cut once more, in part.
 		DisableRetrySync: true,
