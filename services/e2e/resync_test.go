@@ -83,11 +83,26 @@ type syncStatus struct {
 		Rows         int64
 		Waiting      []string
 	}
-	Tables []struct {
-		Name, Stale string
-		Check       *struct{ At time.Time }
-		Comparing   *struct{ Parts int }
+	Tables []syncTable
+}
+
+// syncTable is one table of it.
+type syncTable struct {
+	Name, Stale   string
+	Check         *struct{ At time.Time }
+	Comparing     *struct{ Parts int }
+	Copy          *struct{ Rows int64 }
+	CopyCancelled *time.Time
+}
+
+// table is the one of that name; without a name where there is none.
+func (s *syncStatus) table(name string) (one syncTable) {
+	for _, t := range s.Tables {
+		if t.Name == name {
+			one = t
+		}
 	}
+	return one
 }
 
 // ask sends the gateway a request and decodes its answer.
@@ -244,7 +259,7 @@ func TestResyncFindsAndMendsExactlyWhatDiffers(t *testing.T) {
 		)
 		start(ctx, t, s)
 		began := time.Now()
-		told := follow(ctx, t, s, began)
+		last := follow(ctx, t, s)
 		want := map[string]string{
 			"account": "changed 1, lost 1, extra 1, doubled 1: rows", "entry": "changed 1, lost 1, extra 0, doubled 0: rows",
 			// A key in another case is another key in DuckDB.
@@ -276,15 +291,15 @@ func TestResyncFindsAndMendsExactlyWhatDiffers(t *testing.T) {
 				t.Errorf("%s differs after it was mended: %+v", one.Table, one.Report)
 			}
 		}
-		eventually(ctx, t, "an event that tells of what was compared", told)
+		eventually(ctx, t, "an event that tells of what was compared", func() error { return told(last(), began) })
 		stop()
 		caughtUp(ctx, t, b, client)
 		mustEqual(ctx, t, b, s)
 	})
 }
 
-// follow reads server-sent events. The returned function's error is nil once one of them has told of comparisons of all tables that ended since.
-func follow(ctx context.Context, t *testing.T, s *stack.Stack, since time.Time) (told func() error) {
+// follow reads server-sent events. The returned function gives what the last one told.
+func follow(ctx context.Context, t *testing.T, s *stack.Stack) (last func() syncStatus) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr+"/sync/events?token="+stack.Key, http.NoBody)
@@ -303,7 +318,7 @@ func follow(ctx context.Context, t *testing.T, s *stack.Stack, since time.Time) 
 		return nil
 	})
 	var mu sync.Mutex
-	var last syncStatus
+	var newest syncStatus
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer resp.Body.Close()
@@ -318,7 +333,7 @@ func follow(ctx context.Context, t *testing.T, s *stack.Stack, since time.Time) 
 				t.Errorf("event %s: %v", data, err)
 			}
 			mu.Lock()
-			last = status
+			newest = status
 			mu.Unlock()
 		}
 	})
@@ -326,17 +341,22 @@ func follow(ctx context.Context, t *testing.T, s *stack.Stack, since time.Time) 
 		cancel()
 		reading.Wait()
 	})
-	return func() error {
+	return func() syncStatus {
 		mu.Lock()
 		defer mu.Unlock()
-		for _, table := range last.Tables {
-			if table.Check == nil || table.Check.At.Before(since) {
-				return fmt.Errorf("the last event tells nothing new of %s", table.Name)
-			}
-		}
-		if len(last.Tables) == 0 {
-			return errors.New("no event told of tables")
-		}
-		return nil
+		return newest
 	}
+}
+
+// told returns nil if a status tells of comparisons of all tables that ended since.
+func told(status syncStatus, since time.Time) error {
+	for _, table := range status.Tables {
+		if table.Check == nil || table.Check.At.Before(since) {
+			return fmt.Errorf("the last event tells nothing new of %s", table.Name)
+		}
+	}
+	if len(status.Tables) == 0 {
+		return errors.New("no event told of tables")
+	}
+	return nil
 }

@@ -1444,10 +1444,13 @@ func (x *CopyCut) GetCopyId() uint64 {
 // CopyEnd: every row of the copy has been sent, and the stream has passed the point at which the last one
 // was read. The loader swaps the copied table in.
 type CopyEnd struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Table         string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
-	CopyId        uint64                 `protobuf:"varint,2,opt,name=copy_id,json=copyId,proto3" json:"copy_id,omitempty"`
-	Rows          uint64                 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Table  string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	CopyId uint64                 `protobuf:"varint,2,opt,name=copy_id,json=copyId,proto3" json:"copy_id,omitempty"`
+	Rows   uint64                 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Why the copy comes to nothing, and the table stays as it was; empty where it was completed. Set only where readers had the table without this
+	// copy. rows is then 2^64-1, which no copy has: a loader that does not know this field has the table copied again and never takes a part for the whole.
+	Void          string `protobuf:"bytes,4,opt,name=void,proto3" json:"void,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1501,6 +1504,13 @@ func (x *CopyEnd) GetRows() uint64 {
 		return x.Rows
 	}
 	return 0
+}
+
+func (x *CopyEnd) GetVoid() string {
+	if x != nil {
+		return x.Void
+	}
+	return ""
 }
 
 // State is ingest's checkpoint and the sign of life of an idle source. It stands between transactions.
@@ -1585,14 +1595,16 @@ func (x *State) GetZeroDates() ZeroDates {
 }
 
 type TableState struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Table         string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
-	Phase         TableState_Phase       `protobuf:"varint,2,opt,name=phase,proto3,enum=duckling.cdc.v1.TableState_Phase" json:"phase,omitempty"`
-	Definition    uint64                 `protobuf:"varint,3,opt,name=definition,proto3" json:"definition,omitempty"`
-	CopyId        uint64                 `protobuf:"varint,4,opt,name=copy_id,json=copyId,proto3" json:"copy_id,omitempty"`
-	Resume        []byte                 `protobuf:"bytes,5,opt,name=resume,proto3" json:"resume,omitempty"`
-	RowsSent      uint64                 `protobuf:"varint,6,opt,name=rows_sent,json=rowsSent,proto3" json:"rows_sent,omitempty"`
-	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Table      string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	Phase      TableState_Phase       `protobuf:"varint,2,opt,name=phase,proto3,enum=duckling.cdc.v1.TableState_Phase" json:"phase,omitempty"`
+	Definition uint64                 `protobuf:"varint,3,opt,name=definition,proto3" json:"definition,omitempty"`
+	CopyId     uint64                 `protobuf:"varint,4,opt,name=copy_id,json=copyId,proto3" json:"copy_id,omitempty"`
+	Resume     []byte                 `protobuf:"bytes,5,opt,name=resume,proto3" json:"resume,omitempty"`
+	RowsSent   uint64                 `protobuf:"varint,6,opt,name=rows_sent,json=rowsSent,proto3" json:"rows_sent,omitempty"`
+	Reason     string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// PHASE_COPYING: the stream carried the table's rows before this copy and goes on to, so that the copy may be given up.
+	Spare         bool `protobuf:"varint,8,opt,name=spare,proto3" json:"spare,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1674,6 +1686,13 @@ func (x *TableState) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *TableState) GetSpare() bool {
+	if x != nil {
+		return x.Spare
+	}
+	return false
 }
 
 // A check compares a table with its source: a copy of hashes instead of rows, in the same stream. CheckBegin and CheckEnd stand
@@ -2079,11 +2098,12 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\x06resume\x18\x05 \x01(\fR\x06resume\"8\n" +
 	"\aCopyCut\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x17\n" +
-	"\acopy_id\x18\x02 \x01(\x04R\x06copyId\"L\n" +
+	"\acopy_id\x18\x02 \x01(\x04R\x06copyId\"`\n" +
 	"\aCopyEnd\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x17\n" +
 	"\acopy_id\x18\x02 \x01(\x04R\x06copyId\x12\x12\n" +
-	"\x04rows\x18\x03 \x01(\x04R\x04rows\"\xd9\x01\n" +
+	"\x04rows\x18\x03 \x01(\x04R\x04rows\x12\x12\n" +
+	"\x04void\x18\x04 \x01(\tR\x04void\"\xd9\x01\n" +
 	"\x05State\x12\x18\n" +
 	"\arestart\x18\x01 \x01(\bR\arestart\x123\n" +
 	"\x06tables\x18\x02 \x03(\v2\x1b.duckling.cdc.v1.TableStateR\x06tables\x12 \n" +
@@ -2091,7 +2111,7 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"nextCopyId\x12$\n" +
 	"\x0esource_time_us\x18\x04 \x01(\x03R\fsourceTimeUs\x129\n" +
 	"\n" +
-	"zero_dates\x18\x05 \x01(\x0e2\x1a.duckling.cdc.v1.ZeroDatesR\tzeroDates\"\xd2\x02\n" +
+	"zero_dates\x18\x05 \x01(\x0e2\x1a.duckling.cdc.v1.ZeroDatesR\tzeroDates\"\xe8\x02\n" +
 	"\n" +
 	"TableState\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x127\n" +
@@ -2102,7 +2122,8 @@ const file_cdc_v1_frame_proto_rawDesc = "" +
 	"\acopy_id\x18\x04 \x01(\x04R\x06copyId\x12\x16\n" +
 	"\x06resume\x18\x05 \x01(\fR\x06resume\x12\x1b\n" +
 	"\trows_sent\x18\x06 \x01(\x04R\browsSent\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\"o\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x14\n" +
+	"\x05spare\x18\b \x01(\bR\x05spare\"o\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_QUEUED\x10\x01\x12\x11\n" +

@@ -18,7 +18,7 @@ var ErrUnavailable = errors.New("cannot be reached")
 
 // Command is a request to a service, in JSON.
 type Command struct {
-	Op    string `json:"op"` // status, resync, check, cancel, validate; pause, resume
+	Op    string `json:"op"` // of the loader status, resync, check, cancel, validate; of ingest status, pause, resume
 	Table string `json:"table,omitempty"`
 }
 

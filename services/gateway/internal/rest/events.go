@@ -112,12 +112,12 @@ func (s *Server) progress(ctx context.Context, database string) ([]byte, error) 
 	var status struct {
 		Resync json.RawMessage `json:"resync"`
 		Tables []struct {
-			Name  string          `json:"name"`
-			Stale string          `json:"stale,omitempty"`
-			Copy  json.RawMessage `json:"copy,omitempty"`
-			Check json.RawMessage `json:"check,omitempty"`
-
-			Comparing json.RawMessage `json:"comparing,omitempty"`
+			Name          string          `json:"name"`
+			Stale         string          `json:"stale,omitempty"`
+			Copy          json.RawMessage `json:"copy,omitempty"`
+			CopyCancelled json.RawMessage `json:"copyCancelled,omitempty"`
+			Check         json.RawMessage `json:"check,omitempty"`
+			Comparing     json.RawMessage `json:"comparing,omitempty"`
 		} `json:"tables"`
 	}
 	if err := json.Unmarshal(answer, &status); err != nil {

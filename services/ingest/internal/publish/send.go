@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -157,6 +158,19 @@ func (w *Writer) CopyEnd(ctx context.Context, table string, copyID, rows uint64)
 	_, err := w.send(ctx, copyName(copyID), "end", &cdcv1.Frame{Body: &cdcv1.Frame_CopyEnd{CopyEnd: &cdcv1.CopyEnd{Table: table, CopyId: copyID, Rows: rows}}})
 	return err
 }
+
+// CopyVoid says that a copy comes to nothing, and why.
+func (w *Writer) CopyVoid(ctx context.Context, table string, copyID uint64, reason string) error {
+	if err := w.Flush(ctx); err != nil {
+		return err
+	}
+	end := &cdcv1.CopyEnd{Table: table, CopyId: copyID, Rows: math.MaxUint64, Void: reason}
+	_, err := w.send(ctx, copyName(copyID), "void", &cdcv1.Frame{Body: &cdcv1.Frame_CopyEnd{CopyEnd: end}})
+	return err
+}
+
+// Stored returns when everything sent is in the stream for good.
+func (w *Writer) Stored(ctx context.Context) error { return w.publisher.Flush(ctx) }
 
 // CheckBegin sends the mark from which a table is checked.
 func (w *Writer) CheckBegin(ctx context.Context, begin *cdcv1.CheckBegin) error {

@@ -14,11 +14,13 @@ import (
 
 // ControlRequest is what bus.IngestControl takes.
 type ControlRequest struct {
-	// Op is status, copy, check, reload, cancel, pause or resume. Pause and resume concern copies, not the stream; cancel concerns
-	// the table's check.
+	// Op is status, copy, check, reload, cancel, cancel-copies, pause or resume. Pause and resume concern copies, not the stream; cancel concerns
+	// the table's check, and cancel-copies the copies of several tables.
 	Op string `json:"op"`
 	// Table of copy, check, reload and cancel; for copy, empty means every table.
 	Table string `json:"table,omitempty"`
+	// Tables are those of cancel-copies.
+	Tables []string `json:"tables,omitempty"`
 	// Reason of copy, for people, and whether it keeps to the rate of periodic work.
 	Reason string `json:"reason,omitempty"`
 	Slowly bool   `json:"slowly,omitempty"`
@@ -46,6 +48,8 @@ type Status struct {
 	CaughtUp bool          `json:"caughtUp"`
 	Paused   bool          `json:"paused,omitempty"`
 	Tables   []TableStatus `json:"tables,omitempty"`
+	// Cancelled are the tables whose copies ended by this request.
+	Cancelled []string `json:"cancelled,omitempty"`
 }
 
 // TableStatus is one table of a Status. Rows, Estimated, RowsPerSecond and ETASeconds are those of a copy under way.
@@ -91,9 +95,9 @@ func (s *Source) control(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("the request is no JSON: %v", err)}
 	}
 	switch q.Op {
-	case "status", "copy", "check", "reload", "cancel", "pause", "resume":
+	case "status", "copy", "check", "reload", "cancel", "cancel-copies", "pause", "resume":
 	default:
-		return nil, &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("op %q is unknown; it is status, copy, check, reload, cancel, pause or resume", q.Op)}
+		return nil, &bus.ControlError{Code: "bad_request", Message: fmt.Sprintf("op %q is unknown; it is status, copy, check, reload, cancel, cancel-copies, pause or resume", q.Op)}
 	}
 	ask := request{ControlRequest: q, reply: make(chan reply, 1)}
 	select {
@@ -119,6 +123,7 @@ func (s *Source) control(ctx context.Context, data []byte) ([]byte, error) {
 
 // answer handles a request in the loop.
 func (r *run) answer(ctx context.Context, q request) reply {
+	var cancelled []string
 	switch q.Op {
 	case "pause":
 		r.copies.pause()
@@ -145,13 +150,18 @@ func (r *run) answer(ctx context.Context, q request) reply {
 		}
 	case "cancel":
 		r.copies.stopCheck(q.Table, "")
+	case "cancel-copies":
+		var err error
+		if cancelled, err = r.copies.cancel(ctx, q.Tables); err != nil {
+			return reply{err: err}
+		}
 	case "check", "reload":
 		if err := r.copies.askCheck(ctx, q.ControlRequest); err != nil {
 			return reply{err: err}
 		}
 	}
 	status := r.status.status()
-	status.Epoch, status.Paused = r.epoch, *r.copies.paused
+	status.Epoch, status.Paused, status.Cancelled = r.epoch, *r.copies.paused, cancelled
 	for _, name := range r.tables.names() {
 		status.Tables = append(status.Tables, tableStatus(r.tables[name]))
 	}

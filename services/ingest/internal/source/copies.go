@@ -125,7 +125,7 @@ func (c *copies) finish(ctx context.Context, p *copying) error {
 	}
 	c.pending = slices.DeleteFunc(c.pending, func(x *copying) bool { return x == p })
 	t := c.r.tables[p.table]
-	t.phase, t.resume, t.reason, t.copying = cdcv1.TableState_PHASE_STREAMING, nil, "", nil
+	t.phase, t.resume, t.reason, t.spare, t.copying = cdcv1.TableState_PHASE_STREAMING, nil, "", false, nil
 	delete(c.retries, p.table)
 	c.r.countTables()
 	c.r.metrics.copyOver(c.r.cfg.ID, p.table)
@@ -227,6 +227,7 @@ func (c *copies) begin(ctx context.Context, job *copying, known *catalog.Table) 
 	if err != nil {
 		return err
 	}
+	t.spare = !freeze && t.spareable()
 	t.phase, t.copyID, t.resume, t.rowsSent, t.reason = cdcv1.TableState_PHASE_COPYING, job.id, nil, 0, job.reason
 	t.follow(known, def)
 	t.copying = job

@@ -110,6 +110,7 @@ func (h *history) apply(f *cdcv1.Frame) {
 			fingerprint: begin.GetDefinition().GetFingerprint(),
 			definition:  begin.GetDefinition(),
 			copyID:      begin.GetCopyId(),
+			spare:       !begin.GetFreeze() && h.tables[begin.GetTable()].spareable(),
 		}
 		h.nextCopyID = max(h.nextCopyID, begin.GetCopyId()+1)
 	case *cdcv1.Frame_CheckBegin:
@@ -120,7 +121,7 @@ func (h *history) apply(f *cdcv1.Frame) {
 		}
 	case *cdcv1.Frame_CopyEnd:
 		if t := h.tables[body.CopyEnd.GetTable()]; t != nil && t.copyID == body.CopyEnd.GetCopyId() {
-			t.phase, t.resume = cdcv1.TableState_PHASE_STREAMING, nil
+			t.phase, t.resume, t.spare = cdcv1.TableState_PHASE_STREAMING, nil, false
 		}
 	}
 }

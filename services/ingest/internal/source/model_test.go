@@ -24,6 +24,7 @@ type model struct {
 	states      map[string]cdcv1.TableState_Phase
 	quarantined map[string]string
 	begun       map[string]int // copies begun, by table
+	voided      map[string]int // of them those that came to nothing
 	frames      int
 	rowFrames   int      // of them those with changes
 	heard       int64    // when the source last had nothing more
@@ -56,7 +57,7 @@ const null = "\x00null"
 func newModel() *model {
 	return &model{
 		definitions: map[uint64]*cdcv1.TableDefinition{}, tables: map[string]*modelTable{}, copies: map[string]*modelCopy{},
-		states: map[string]cdcv1.TableState_Phase{}, quarantined: map[string]string{}, begun: map[string]int{},
+		states: map[string]cdcv1.TableState_Phase{}, quarantined: map[string]string{}, begun: map[string]int{}, voided: map[string]int{},
 	}
 }
 
@@ -333,48 +334,6 @@ func initialText(c *cdcv1.Column) string {
 		return n.String()
 	}
 	return c.GetInitial()
-}
-
-func (m *model) copyRows(c *cdcv1.CopyRows) error {
-	copying := m.copies[c.GetRows().GetTable()]
-	if copying == nil || copying.id != c.GetCopyId() {
-		return fmt.Errorf("rows of copy %d of %q, which is not under way", c.GetCopyId(), c.GetRows().GetTable())
-	}
-	changes, err := m.decode(c.GetRows())
-	if err != nil {
-		return err
-	}
-	for _, change := range changes {
-		if err := copying.table.apply(change); err != nil {
-			return fmt.Errorf("copy of %q: %w", c.GetRows().GetTable(), err)
-		}
-	}
-	return nil
-}
-
-func (m *model) copyEnd(e *cdcv1.CopyEnd) error {
-	c := m.copies[e.GetTable()]
-	if c == nil || c.id != e.GetCopyId() {
-		return fmt.Errorf("end of copy %d of %q, which is not under way", e.GetCopyId(), e.GetTable())
-	}
-	if len(c.table.definition.GetKey()) == 0 {
-		for _, change := range c.delta {
-			if err := c.table.apply(change); err != nil {
-				return fmt.Errorf("copy of %q: %w", e.GetTable(), err)
-			}
-		}
-	} else {
-		for _, change := range c.delta {
-			delete(c.table.rows, change.key)
-			if change.op != cdcv1.Operation_OPERATION_DELETE {
-				c.table.rows[change.key] = []row{change.row}
-			}
-		}
-	}
-	m.tables[e.GetTable()] = c.table
-	delete(m.copies, e.GetTable())
-	delete(m.quarantined, e.GetTable())
-	return nil
 }
 
 // content is a table's rows in an order of their own, for comparing.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
+
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
 )
 
@@ -36,16 +38,18 @@ func (c *copies) add(w waitingCopy) {
 	c.waiting = append(c.waiting, w)
 }
 
-// stopCopy gives up the table's copy that is under way.
-func (c *copies) stopCopy(table string) {
+// stopCopy gives up the table's copy that is under way, and returns false where none was being read.
+func (c *copies) stopCopy(table string) (stopped bool) {
 	c.pending = slices.DeleteFunc(c.pending, func(p *copying) bool { return p.table == table && p.check == nil })
 	for _, job := range c.active {
 		if job.table == table && job.check == nil && !job.stopped {
 			job.stopped = true
 			c.r.metrics.copyOver(c.r.cfg.ID, table)
 			job.cancel()
+			stopped = true
 		}
 	}
+	return stopped
 }
 
 // stop gives up a table's copy or check, under way or waiting.
@@ -53,6 +57,34 @@ func (c *copies) stop(table string) {
 	c.stopCheck(table, "the table changed")
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == table })
 	c.stopCopy(table)
+}
+
+// cancel gives up the copies of these tables, under way or waiting, where readers have the table without; it returns of which. Once it has returned they
+// stay given up, whatever ends.
+func (c *copies) cancel(ctx context.Context, names []string) (cancelled []string, err error) {
+	for _, name := range names {
+		t := c.r.tables[name]
+		if !t.spareable() {
+			continue
+		}
+		n := len(c.waiting)
+		c.waiting = slices.DeleteFunc(c.waiting, func(w waitingCopy) bool { return w.table == name && w.check == nil })
+		begun := t.phase == cdcv1.TableState_PHASE_COPYING
+		if !begun && len(c.waiting) == n && !c.stopCopy(name) {
+			continue
+		}
+		if begun {
+			c.stopCopy(name)
+			if err := c.r.writer.CopyVoid(ctx, name, t.copyID, "cancelled"); err != nil {
+				return cancelled, err
+			}
+			t.phase, t.resume, t.rowsSent, t.reason, t.spare, t.copying = cdcv1.TableState_PHASE_STREAMING, nil, 0, "", false, nil
+		}
+		delete(c.retries, name)
+		cancelled = append(cancelled, name)
+	}
+	c.r.countTables()
+	return cancelled, c.r.writer.Stored(ctx)
 }
 
 // advance starts the copies that there are connections for, and completes those that the stream has caught up with.

@@ -19,6 +19,7 @@ type table struct {
 	resume      []byte // how far the copy under way got
 	rowsSent    uint64
 	reason      string // why it is quarantined or queued
+	spare       bool   // while it is being copied: readers had its rows before, and the stream goes on carrying them
 
 	// known is the table as the schema had it when last read, nil before.
 	known *catalog.Table
@@ -31,6 +32,11 @@ type table struct {
 // followed says that the stream carries the table's rows.
 func (t *table) followed() bool {
 	return t.phase == cdcv1.TableState_PHASE_STREAMING || t.phase == cdcv1.TableState_PHASE_COPYING
+}
+
+// spareable says that a copy that begins now, and does not freeze the table, may be given up; of nil none may.
+func (t *table) spareable() bool {
+	return t != nil && (t.phase == cdcv1.TableState_PHASE_STREAMING || t.phase == cdcv1.TableState_PHASE_COPYING && t.spare)
 }
 
 // pausedPrefix begins the reason of a table that waits for somebody to ask for a copy.
@@ -69,6 +75,7 @@ func (t *table) state() *cdcv1.TableState {
 		Resume:     t.resume,
 		RowsSent:   t.rowsSent,
 		Reason:     t.reason,
+		Spare:      t.spare,
 	}
 }
 
@@ -81,6 +88,7 @@ func fromState(s *cdcv1.TableState) *table {
 		resume:      s.GetResume(),
 		rowsSent:    s.GetRowsSent(),
 		reason:      s.GetReason(),
+		spare:       s.GetSpare(),
 	}
 }
 

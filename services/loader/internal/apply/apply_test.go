@@ -289,3 +289,43 @@ func TestIncompleteCopyIsNotSwappedIn(t *testing.T) {
 		t.Fatalf("the table is %+v", p)
 	}
 }
+
+// A copy that ends as void leaves the table as it was; one that the table cannot do without is asked for again.
+func TestVoidCopy(t *testing.T) {
+	l := newLoader(t)
+	def := people()
+	row := func(id int64) *frame.Rows {
+		r := frame.NewRows(def)
+		frametest.Append(r, cdcv1.Operation_OPERATION_INSERT, frametest.Row{id})
+		return r
+	}
+	begin := func(id uint64, freeze bool) {
+		l.must(l.send(2, &cdcv1.Frame{Body: &cdcv1.Frame_CopyBegin{CopyBegin: &cdcv1.CopyBegin{Table: "People", CopyId: id, Definition: def, Freeze: freeze, Reason: "test"}}}))
+		l.must(l.send(2, &cdcv1.Frame{Body: &cdcv1.Frame_CopyRows{CopyRows: &cdcv1.CopyRows{CopyId: id, Rows: row(1).Message()}}}))
+	}
+	void := func(id uint64) {
+		l.must(l.send(3, &cdcv1.Frame{Body: &cdcv1.Frame_CopyEnd{CopyEnd: &cdcv1.CopyEnd{Table: "People", CopyId: id, Rows: 1, Void: "cancelled"}}}))
+	}
+	begin(1, false)
+	void(1)
+	if p := l.book.Table("People"); p.Live != nil || p.Copy != nil || p.Ask == "" || !p.Cancelled.IsZero() {
+		t.Fatalf("without a first copy the table is %+v", p)
+	}
+	l.must(l.send(1, event(&cdcv1.TableEvent{Kind: cdcv1.TableEvent_KIND_CREATE, Table: "People", Definition: def})))
+	begin(2, false)
+	l.must(l.send(3, changes(false, row(7))))
+	void(2)
+	l.must(l.send(4, changes(false, row(8))))
+	l.commit()
+	if got, p := l.rows("FROM People"), l.book.Table("People"); got != "{'id': 7}; {'id': 8}" || p.Rows != 2 || p.Copy != nil || p.Ask != "" || p.Cancelled.IsZero() {
+		t.Fatalf("rows are %s and the table is %+v", got, p)
+	}
+	begin(3, true)
+	void(3)
+	if p := l.book.Table("People"); p.Ask == "" || !p.Frozen || p.Copy != nil {
+		t.Fatalf("a stale table is %+v", p)
+	}
+	if got := l.rows("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%shadow%' OR table_name LIKE '%delta%'"); got != "" {
+		t.Fatalf("of void copies there are %s", got)
+	}
+}

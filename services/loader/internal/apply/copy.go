@@ -3,6 +3,7 @@ package apply
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
@@ -196,6 +197,9 @@ func (a *Applier) copyEnd(m *cdcv1.CopyEnd) error {
 		a.log.Warn("end of a copy that is not under way is ignored", "table", m.GetTable(), "copy", m.GetCopyId())
 		return nil
 	}
+	if m.GetVoid() != "" {
+		return a.copyVoid(t, m.GetVoid())
+	}
 	c := t.Copy
 	if c.Received != int64(m.GetRows()) {
 		return a.giveUp(t, fmt.Sprintf("the copy ended after %d rows of which %d arrived", m.GetRows(), c.Received))
@@ -210,14 +214,28 @@ func (a *Applier) copyEnd(m *cdcv1.CopyEnd) error {
 		return fmt.Errorf("swapping the copied table in: %w", err)
 	}
 	t.Live, t.Rows, t.Copy = c.Definition, c.Rows, nil
-	t.Frozen, t.Stale, t.Ask = false, "", ""
-	if err := a.swapped(t); err != nil {
+	t.Frozen, t.Stale, t.Ask, t.Cancelled = false, "", "", time.Time{}
+	if err := errors.Join(a.swapped(t), a.book.SaveCancelled(t)); err != nil {
 		return err
 	}
 	if err := a.book.SaveCopy(t); err != nil {
 		return err
 	}
 	return a.book.SaveTable(t)
+}
+
+// copyVoid ends a copy that was given up. Where something has made the copy necessary that ingest did not know of, it is asked for again.
+func (a *Applier) copyVoid(t *schema.Table, reason string) error {
+	if err := a.dropCopy(t); err != nil {
+		return err
+	}
+	if needs := t.Needs(); needs != "" {
+		t.Ask = needs
+		return a.book.SaveTable(t)
+	}
+	a.log.Info("copy was given up and the table stays as it is", "table", t.Source, "reason", reason)
+	t.Cancelled = time.Now().UTC().Truncate(time.Microsecond) // as it is stored
+	return a.book.SaveCancelled(t)
 }
 
 // dropCopy ends a copy without a result. What comes of it later is ignored.

@@ -26,7 +26,7 @@ func (a *Applier) alone(progress schema.Progress, f *cdcv1.Frame) (visible bool,
 			return false, err
 		}
 	}
-	if end := f.GetCopyEnd(); end != nil {
+	if end := f.GetCopyEnd(); end != nil && end.GetVoid() == "" {
 		if err := a.apart(func() error { return a.widen(end) }); err != nil {
 			return before, err
 		}

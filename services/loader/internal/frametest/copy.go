@@ -2,6 +2,7 @@ package frametest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -15,11 +16,24 @@ import (
 func (s *Source) CopyBegin(name string, freeze bool) {
 	t := s.Tables[name]
 	s.copyID++
-	t.copying = &copying{id: s.copyID, after: -1 << 62}
+	spare := !freeze && t.Followed && (t.copying == nil || t.copying.spare)
+	t.copying = &copying{id: s.copyID, after: -1 << 62, spare: spare}
 	t.Followed = true
 	s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_CopyBegin{CopyBegin: &cdcv1.CopyBegin{
 		Table: name, CopyId: s.copyID, Definition: t.Def, Freeze: freeze, Reason: "test",
 	}}})
+}
+
+// CopyVoid gives up the table's copy, if readers have the table without it, and returns false where they do not.
+func (s *Source) CopyVoid(name string) bool {
+	t := s.Tables[name]
+	c := t.copying
+	if c == nil || !c.spare {
+		return false
+	}
+	s.emit(&cdcv1.Frame{Body: &cdcv1.Frame_CopyEnd{CopyEnd: &cdcv1.CopyEnd{Table: name, CopyId: c.id, Rows: math.MaxUint64, Void: "cancelled"}}})
+	t.copying = nil
+	return true
 }
 
 // CopyStep lets each copy under way do one of the things it can do next. rows
@@ -199,6 +213,8 @@ func (s *Source) Step() {
 		s.Swap(followed[0], followed[1])
 	case n < 98:
 		s.Transaction(50 + s.Rand.IntN(200))
+	default:
+		s.CopyVoid(followed[s.Rand.IntN(len(followed))])
 	}
 }
 

@@ -33,6 +33,7 @@ type copying struct {
 	after int64 // keyed: the last key read
 	read  bool
 	sent  uint64
+	spare bool // readers have the table without it
 }
 
 // Source makes frames. Out is called with each.

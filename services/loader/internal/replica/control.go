@@ -20,8 +20,10 @@ const askAgain = 30 * time.Second
 type command struct {
 	Op string `json:"op"`
 	// Table is empty for all tables.
-	Table  string `json:"table,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Table string `json:"table,omitempty"`
+	// Tables are those whose copies ingest is to give up.
+	Tables []string `json:"tables,omitempty"`
+	Reason string   `json:"reason,omitempty"`
 	// Slowly has ingest keep to the rate of periodic work.
 	Slowly bool `json:"slowly,omitempty"`
 	// After and Rows are the part of the table that ingest is to check.

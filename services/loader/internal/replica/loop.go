@@ -69,9 +69,7 @@ func (s *session) follow(ctx context.Context) error {
 		case q := <-s.resyncs:
 			s.request(ctx, q)
 		case o := <-s.orders:
-			reply := s.sync.obey(ctx, o)
-			s.snapshot() // who was answered sees in the status what it led to
-			o.reply <- reply
+			s.sync.obey(ctx, o)
 		case c := <-s.sync.compared:
 			s.sync.judge(ctx, c)
 			s.sync.next(ctx)

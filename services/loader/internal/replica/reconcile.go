@@ -247,6 +247,9 @@ func (r *reconciler) frame(ctx context.Context, f *cdcv1.Frame) {
 			err = r.end(ctx, body.CheckEnd, f.GetPosition())
 		}
 	case *cdcv1.Frame_CopyEnd:
+		if body.CopyEnd.GetVoid() != "" {
+			break
+		}
 		r.forget(body.CopyEnd.GetTable())
 		r.counted(body.CopyEnd.GetTable())
 	case *cdcv1.Frame_CopyBegin:

@@ -2,11 +2,9 @@ package replica
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
-	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/services/loader/internal/resync"
 	"github.com/chittihq/duckling/services/loader/internal/schema"
 )
@@ -54,12 +52,12 @@ func (r *reconciler) rebuild(ctx context.Context) bool {
 		if t.Copy != nil || t.Ask != "" {
 			return false
 		}
-		if t.Live != nil && !t.Gone && (next == nil || r.rebuilt[t.Source].Before(r.rebuilt[next.Source])) {
+		if t.Live != nil && !t.Gone && (next == nil || r.settled(t).Before(r.settled(next))) {
 			next = t
 		}
 	}
 	now := time.Now()
-	if next == nil || now.Sub(r.rebuilt[next.Source]) < r.cfg.RebuildEvery || now.Sub(r.rebuildAsks[next.Source]) < askAgain {
+	if next == nil || now.Sub(r.settled(next)) < r.cfg.RebuildEvery || now.Sub(r.rebuildAsks[next.Source]) < askAgain {
 		return false
 	}
 	r.rebuildAsks[next.Source] = now
@@ -67,83 +65,16 @@ func (r *reconciler) rebuild(ctx context.Context) bool {
 	return true
 }
 
+// settled is when the table was copied last, or a copy of it was cancelled: then too the next one is due an interval later.
+func (r *reconciler) settled(t *schema.Table) time.Time {
+	return latest(r.rebuilt[t.Source], t.Cancelled)
+}
+
 // counted notes that a table counts as copied just now.
 func (r *reconciler) counted(table string) {
 	at := time.Now().UTC()
 	r.rebuilt[table] = at
 	r.notes = append(r.notes, schema.Resync{Source: table, At: at, Rebuilt: true})
-}
-
-// order is a control request about comparisons, on its way to the loop.
-type order struct {
-	command
-	reply chan orderReply
-}
-
-type orderReply struct {
-	data []byte
-	err  error
-}
-
-// order passes a request to the loop and returns its answer.
-func (r *Replica) order(ctx context.Context, c command) ([]byte, error) {
-	o := order{command: c, reply: make(chan orderReply, 1)}
-	select {
-	case r.orders <- o:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	select {
-	case a := <-o.reply:
-		return a.data, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// obey does what was asked for.
-func (r *reconciler) obey(ctx context.Context, o order) orderReply {
-	if o.Table != everything && r.book.Table(o.Table) == nil {
-		return orderReply{err: &bus.ControlError{Code: "unknown-table", Message: "there is no table '" + o.Table + "'"}}
-	}
-	switch o.Op {
-	case "check":
-		for _, t := range r.book.Tables() {
-			if o.Table == everything || t.Source == o.Table {
-				r.want(wish{table: t.Source, asked: true})
-			}
-		}
-		r.next(ctx)
-		return orderReply{data: []byte(`{"accepted":true}`)}
-	case "cancel":
-		return orderReply{data: r.stop(ctx, o.Table)}
-	default:
-		data, err := json.Marshal(r.validation())
-		return orderReply{data: data, err: err}
-	}
-}
-
-// stop forgets comparisons, waiting or under way.
-func (r *reconciler) stop(ctx context.Context, table string) []byte {
-	is := func(w wish) bool { return table == everything || w.table == table }
-	for name := range r.partial {
-		if table == everything || table == name {
-			r.forget(name)
-		}
-	}
-	n := len(r.wishes)
-	r.wishes = slices.DeleteFunc(r.wishes, is)
-	n -= len(r.wishes)
-	if r.stage != resting && is(r.now) {
-		r.request(ctx, r.now.table, command{Op: "cancel", Table: r.now.table})
-		r.drop()
-		n++
-	}
-	data, err := json.Marshal(map[string]int{"cancelled": n})
-	if err != nil {
-		panic(err) // a number
-	}
-	return data
 }
 
 // Validation is what is known of how tables compare with their source.

@@ -41,9 +41,11 @@ type Table struct {
 	// Stale says why the rows may be older than Position, or is empty.
 	Stale string `json:"stale,omitempty"`
 	// Kept names the columns that the source has dropped and that stay.
-	Kept  []string    `json:"kept,omitempty"`
-	Copy  *Progress   `json:"copy,omitempty"`
-	Check *TableCheck `json:"check,omitempty"`
+	Kept []string  `json:"kept,omitempty"`
+	Copy *Progress `json:"copy,omitempty"`
+	// CopyCancelled is when a copy was given up that the table did without; the next one that ends forgets it.
+	CopyCancelled *time.Time  `json:"copyCancelled,omitempty"`
+	Check         *TableCheck `json:"check,omitempty"`
 	// Comparing is how far a comparison in parts got, between two parts too.
 	Comparing *Comparing `json:"comparing,omitempty"`
 }
@@ -113,6 +115,9 @@ func (s *session) snapshot() {
 	seen := map[uint64]copyStart{}
 	for _, t := range s.book.Tables() {
 		row := Table{Name: t.Source, Rows: t.Rows, Stale: staleness(t), Kept: t.KeptNames()}
+		if at := t.Cancelled; !at.IsZero() {
+			row.CopyCancelled = &at
+		}
 		if report, ok := s.sync.last[t.Source]; ok {
 			if row.Stale == "" { // the copy it needs is not in the book yet
 				row.Stale = s.sync.toCopy[t.Source]

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -57,6 +58,8 @@ type Table struct {
 	Kept []*cdcv1.Column
 	// Gone is true for a table that the source has dropped and that readers still see.
 	Gone bool
+	// Cancelled is when a copy of it was given up that it did without; zero where none was since the last.
+	Cancelled time.Time
 }
 
 // Follows is the definition that the stream's rows of the table have now, nil
@@ -67,25 +70,6 @@ func (t *Table) Follows() *cdcv1.TableDefinition {
 	}
 	return t.Live
 }
-
-// Copy is a copy of a table under way.
-type Copy struct {
-	ID         uint64
-	Definition *cdcv1.TableDefinition
-	// Received counts the rows of all pieces, Rows those the shadow holds. Sent and Estimated are ingest's own figures.
-	Received, Rows, Sent, Estimated int64
-	// Cut is true once the delta holds only what the copied rows do not.
-	Cut bool
-	// Emptied is true when the stream emptied the table after the rows to come were
-	// due: those that are still right are in the delta too.
-	Emptied bool
-}
-
-// Shadow is the table that collects the copied rows.
-func (c *Copy) Shadow() string { return fmt.Sprintf("%sshadow_%d", Reserved, c.ID) }
-
-// Delta is the table that collects the stream's changes since the copy began.
-func (c *Copy) Delta() string { return fmt.Sprintf("%sdelta_%d", Reserved, c.ID) }
 
 // At and Op are the columns of a table of changes before the source's own: the
 // place of the change in the stream, and the frame's operation.
@@ -142,7 +126,7 @@ func Open(conn *duck.Conn, source string) (*Book, error) {
 	if v := formats[0].uint(0); v != Version {
 		return nil, fmt.Errorf("%w: it has bookkeeping version %d and this release has %d: run the release that wrote it, or move the file away to have everything copied again", ErrForeign, v, Version)
 	}
-	if err := conn.Exec(createResync + "; " + createKept); err != nil {
+	if err := conn.Exec(createResync + "; " + createKept + "; " + createCancelled); err != nil {
 		return nil, fmt.Errorf("creating the loader's own tables: %w", err)
 	}
 	if err := b.Load(); err != nil {
@@ -167,6 +151,9 @@ func (b *Book) Load() error {
 	}
 	if err := b.loadKept(); err != nil {
 		return fmt.Errorf("reading kept columns: %w", err)
+	}
+	if err := b.loadCancelled(); err != nil {
+		return fmt.Errorf("reading which copies were cancelled: %w", err)
 	}
 	return nil
 }
@@ -314,7 +301,7 @@ func (b *Book) Rename(t *Table, source string) error {
 	if err := b.insert(t); err != nil {
 		return err
 	}
-	if err := b.SaveKept(t); err != nil {
+	if err := errors.Join(b.SaveKept(t), b.SaveCancelled(t)); err != nil {
 		return err
 	}
 	if t.Copy != nil {
@@ -333,7 +320,7 @@ func (b *Book) forget(t *Table) error {
 	delete(b.tables, t.Source)
 	name := duck.Literal(t.Source)
 	return b.conn.Exec("DELETE FROM _duckling.tables WHERE source = " + name + "; DELETE FROM _duckling.copies WHERE source = " + name +
-		"; DELETE FROM _duckling.kept WHERE source = " + name)
+		"; DELETE FROM _duckling.kept WHERE source = " + name + "; DELETE FROM _duckling.cancelled WHERE source = " + name)
 }
 
 func (b *Book) insert(t *Table) error {
@@ -345,19 +332,6 @@ func (b *Book) insert(t *Table) error {
 func (b *Book) SaveTable(t *Table) error {
 	return b.conn.Run(duck.Uncancelled, "UPDATE _duckling.tables SET fingerprint = ?, row_count = ?, frozen = ?, stale = ?, ask = ? WHERE source = ?",
 		t.Live.GetFingerprint(), t.Rows, t.Frozen, t.Stale, t.Ask, t.Source)
-}
-
-// SaveCopy stores t's copy, or that there is none.
-func (b *Book) SaveCopy(t *Table) error {
-	if err := b.conn.Exec("DELETE FROM _duckling.copies WHERE source = " + duck.Literal(t.Source)); err != nil {
-		return err
-	}
-	if t.Copy == nil {
-		return nil
-	}
-	c := t.Copy
-	return b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		t.Source, c.ID, c.Definition.GetFingerprint(), c.Received, c.Rows, c.Sent, c.Estimated, c.Cut, c.Emptied)
 }
 
 // AddDefinition stores a definition that passed frame.CheckDefinition, in place of one with other defaults and comments.
