@@ -1,5 +1,6 @@
 // Command copy measures first copies, from the start of the services to the published tables, beside a bare
-// streaming SELECT of the same tables in Go: of the demo's shop, and of one order table as it grows, with the memory that takes.
+// streaming SELECT of the same tables in Go: of the demo's shop, and of one order table as it grows, with the memory that takes
+// when DuckDB may keep all that it wrote, and when it may not.
 package main
 
 import (
@@ -7,13 +8,14 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/chittihq/duckling/bench/internal/report"
 	"github.com/chittihq/duckling/bench/internal/rig"
+	"github.com/chittihq/duckling/pkg/generation"
 	duckling "github.com/chittihq/duckling/sdk/go"
-	"github.com/chittihq/duckling/testkit/stack"
 	"github.com/chittihq/duckling/testkit/usage"
 )
 
@@ -24,40 +26,78 @@ func main() {
 	}
 }
 
+// limits are settings of DUCKDB_MEMORY_LIMIT; empty is DuckDB's own.
+var limits = []string{"", "64MB"}
+
 func run(ctx context.Context) error {
 	page := report.New("copy", "First copies, from the start of ingest, loader and gateway until the gateway answers from the copied tables. The floor is `SELECT *` of the same tables, one after the other, read and dropped by a Go client.")
 	r, err := rig.New(ctx)
 	if err != nil {
 		return err
 	}
-	shop, err := measure(ctx, r, "the shop", []string{"User", "Product", "Order", "OrderItem"})
+	rows, err := measure(ctx, r, "the shop", []string{"User", "Product", "Order", "OrderItem"}, limits[:1])
 	r.Close()
 	if err != nil {
 		return err
 	}
-	rows := shop
-	for _, millions := range []int{1, 20} {
+	for _, millions := range []int{1, 5, 20} {
 		r, err := rig.NewOrders(ctx, millions)
 		if err != nil {
 			return err
 		}
-		orders, err := measure(ctx, r, fmt.Sprintf("order table, 6 columns, %dM rows", millions), []string{"Order"})
+		orders, err := measure(ctx, r, fmt.Sprintf("order table, 6 columns, %dM rows", millions), []string{"Order"}, limits)
 		r.Close()
 		if err != nil {
 			return err
 		}
 		rows = append(rows, orders...)
 	}
-	page.Table([]string{"what", "rows", "seconds", "rows/s", "of the floor", "peak RSS MB of loader", "and ingest"}, rows...)
+	page.Table([]string{"what", "`DUCKDB_MEMORY_LIMIT`", "rows", "seconds", "rows/s", "of the floor", "peak RSS MB of loader", "of it the file's cached blocks at most", "and ingest"}, rows...)
+	page.Line("What grows with a copy is what DuckDB keeps of the blocks that it wrote, up to its limit, which is 80 %% of the machine unless `DUCKDB_MEMORY_LIMIT` says otherwise. " +
+		"It gives them back when it needs the room. The cached blocks are the smaller of the file and the limit.")
 	return page.Save()
 }
 
-// measure copies the tables, after the floor.
-func measure(ctx context.Context, r *rig.Rig, what string, tables []string) ([][]string, error) {
-	floor, rows, err := bareSelect(ctx, r.DB, tables)
+// measure copies the tables, after the floor, to a new stack for each limit.
+func measure(ctx context.Context, r *rig.Rig, what string, tables, limits []string) ([][]string, error) {
+	floor, n, err := bareSelect(ctx, r.DB, tables)
 	if err != nil {
 		return nil, err
 	}
+	rate := func(d time.Duration) float64 { return float64(n) / d.Seconds() }
+	rows := [][]string{{what + ": bare SELECT *", "", fmt.Sprint(n), fmt.Sprintf("%.1f", floor.Seconds()), fmt.Sprintf("%.0f", rate(floor)), "100 %", "", "", ""}}
+	for _, limit := range limits {
+		if err := r.Again(ctx, limit); err != nil {
+			return nil, err
+		}
+		c, err := copied(ctx, r, tables, n)
+		if err != nil {
+			return nil, err
+		}
+		name, cached := "none", c.fileMB
+		if limit != "" {
+			most, err := strconv.Atoi(strings.TrimSuffix(limit, "MB"))
+			if err != nil {
+				return nil, err
+			}
+			name, cached = limit, min(cached, most)
+		}
+		rows = append(rows, []string{
+			what + ": copy, start to visible", name, fmt.Sprint(n), fmt.Sprintf("%.1f", c.took.Seconds()), fmt.Sprintf("%.0f", rate(c.took)),
+			fmt.Sprintf("%.0f %%", 100*rate(c.took)/rate(floor)), fmt.Sprint(c.loader), fmt.Sprint(cached), fmt.Sprint(c.ingest),
+		})
+	}
+	return rows, nil
+}
+
+// cost is what a copy took; memory is in MB.
+type cost struct {
+	took           time.Duration
+	loader, ingest int
+	fileMB         int
+}
+
+func copied(ctx context.Context, r *rig.Rig, tables []string, rows int64) (cost, error) {
 	counts := make([]string, len(tables))
 	for i, table := range tables {
 		counts[i] = "(SELECT COUNT(*) FROM `" + table + "`)"
@@ -65,11 +105,11 @@ func measure(ctx context.Context, r *rig.Rig, what string, tables []string) ([][
 	count := "SELECT " + strings.Join(counts, " + ")
 	began := time.Now()
 	if err := r.Stack.Start(ctx); err != nil {
-		return nil, err
+		return cost{}, err
 	}
 	client, err := r.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return cost{}, err
 	}
 	defer client.Close()
 	for {
@@ -79,22 +119,23 @@ func measure(ctx context.Context, r *rig.Rig, what string, tables []string) ([][
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return cost{}, ctx.Err()
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	took := time.Since(began)
-	var peaks [2]int
-	for i, service := range []*stack.Service{r.Stack.Loader, r.Stack.Ingest} {
-		if peaks[i], err = usage.Peak(service.Pid()); err != nil {
-			return nil, err
-		}
+	c := cost{took: time.Since(began)}
+	if c.loader, err = usage.Peak(r.Stack.Loader.Pid()); err != nil {
+		return cost{}, err
 	}
-	rate := func(d time.Duration) float64 { return float64(rows) / d.Seconds() }
-	return [][]string{
-		{what + ": bare SELECT *", fmt.Sprint(rows), fmt.Sprintf("%.1f", floor.Seconds()), fmt.Sprintf("%.0f", rate(floor)), "100 %", "", ""},
-		{what + ": copy, start to visible", fmt.Sprint(rows), fmt.Sprintf("%.1f", took.Seconds()), fmt.Sprintf("%.0f", rate(took)), fmt.Sprintf("%.0f %%", 100*rate(took)/rate(floor)), fmt.Sprint(peaks[0]), fmt.Sprint(peaks[1])},
-	}, nil
+	if c.ingest, err = usage.Peak(r.Stack.Ingest.Pid()); err != nil {
+		return cost{}, err
+	}
+	info, err := os.Stat(generation.LivePath(r.Stack.DataDir(), "default"))
+	if err != nil {
+		return cost{}, err
+	}
+	c.fileMB = int(info.Size() / 1e6)
+	return c, nil
 }
 
 func bareSelect(ctx context.Context, db *sql.DB, tables []string) (time.Duration, int64, error) {

@@ -58,6 +58,24 @@ func (r *Rig) setUp(ctx context.Context, env []string) error {
 	return r.layOut(ctx, "shop", env)
 }
 
+// Again lays out a new stack in place of the one there is, whose services end, under a DUCKDB_MEMORY_LIMIT, or DuckDB's own where that is empty.
+func (r *Rig) Again(ctx context.Context, limit string) error {
+	if err := r.Stack.Close(); err != nil {
+		return err
+	}
+	var database string
+	if err := r.DB.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&database); err != nil {
+		return err
+	}
+	var env []string
+	if limit != "" {
+		env = []string{"DUCKDB_MEMORY_LIMIT=" + limit}
+	}
+	var err error
+	r.Stack, err = stack.New(stack.Options{Source: r.Server.URL(database), Env: env})
+	return err
+}
+
 // Connect opens a client.
 func (r *Rig) Connect(ctx context.Context) (*duckling.Client, error) {
 	return duckling.Open(ctx, duckling.Config{URL: r.Stack.WebSocket(), APIKey: stack.Key})

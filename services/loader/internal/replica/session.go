@@ -183,10 +183,13 @@ func (e *damagedFrame) Unwrap() error { return e.err }
 // readAhead decodes frames beside the loop that applies them.
 const readAhead = 32
 
+// prefetch is what NATS may send ahead of those. A backlog fills it, and the collector doubles it.
+const prefetch = 8 << 20
+
 // read sends frames from the place after progress on, and an error at the end.
 func (s *session) read(ctx context.Context, from schema.Progress, out chan<- item) {
 	defer close(out)
-	consumer := s.bus.Consumer(s.cfg.Database, from.Seq+1, bus.ConsumerOptions{AfterID: from.MessageID})
+	consumer := s.bus.Consumer(s.cfg.Database, from.Seq+1, bus.ConsumerOptions{AfterID: from.MessageID, PrefetchBytes: prefetch})
 	defer consumer.Close()
 	for {
 		it := item{}
