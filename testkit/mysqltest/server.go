@@ -169,6 +169,9 @@ func (s *Server) answers(ctx context.Context, db *sql.DB) bool {
 // Running tells whether the server's process is alive.
 func (s *Server) Running() bool { return s.process != nil && s.process.Running() }
 
+// Pid of the present run.
+func (s *Server) Pid() int { return s.process.Pid() }
+
 // Stop shuts the server down cleanly and returns when it is gone; its data stay for a
 // Restart. When ctx ends first the server is killed and the error says so.
 func (s *Server) Stop(ctx context.Context) error {

@@ -27,6 +27,14 @@ func Peak(pid int) (int, error) {
 	return 0, fmt.Errorf("process %d tells no peak of memory", pid)
 }
 
+// ForgetPeak has Peak begin anew at what is resident now.
+func ForgetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("forgetting the peak of memory: %w", err)
+	}
+	return nil
+}
+
 // tick is the unit of proc's times.
 const tick = 10 * time.Millisecond
 
