@@ -33,7 +33,7 @@ func (b *bench) fillParcels(ctx context.Context) error {
 	for _, sql := range []string{
 		"CREATE TABLE Parcel (id CHAR(36) NOT NULL PRIMARY KEY, userId INT NOT NULL, status VARCHAR(16) NOT NULL, total DECIMAL(10,2) NOT NULL, createdAt DATETIME(3) NOT NULL, note VARCHAR(40))",
 		fmt.Sprintf("INSERT INTO Parcel SELECT CONCAT_WS('-', LEFT(h, 8), MID(h, 9, 4), MID(h, 13, 4), MID(h, 17, 4), MID(h, 21, 12)), userId, status, total, createdAt, note "+
-			"FROM (SELECT *, MD5(id) AS h FROM `Order` WHERE id <= %d) AS o ORDER BY h", parcels),
+			"FROM (SELECT *, LEFT(SHA2(id, 256), 32) AS h FROM `Order` WHERE id <= %d) AS o ORDER BY h", parcels),
 	} {
 		if _, err := b.DB.ExecContext(ctx, sql); err != nil {
 			return fmt.Errorf("making the table of parcels: %w", err)
