@@ -124,10 +124,16 @@ func (s *Server) Position(ctx context.Context) (binlog.Position, error) {
 // binlog may be read before its transactions can be seen.
 func (s *Server) AwaitVisible(ctx context.Context, conn *sql.Conn, p binlog.Position, table string) error {
 	switch {
+	case s.seen.has(conn, p):
+		return nil
 	case s.Flavor == binlog.MariaDB:
 		return s.awaitSnapshot(ctx, conn, p, table)
 	case p.GTIDs != nil:
-		return awaitExecuted(ctx, conn, p.GTIDs.String())
+		if err := awaitExecuted(ctx, conn, p.GTIDs.String()); err != nil {
+			return err
+		}
+		s.seen.reach(conn, p)
+		return nil
 	default:
 		// Without GTIDs only a lock knows: it is granted when the writers of the table have committed.
 		return s.Locked(ctx, conn, table, func() error { return nil })
@@ -185,7 +191,11 @@ func (s *Server) awaitSnapshot(ctx context.Context, conn *sql.Conn, p binlog.Pos
 	case at == nil:
 		return s.Locked(ctx, conn, table, func() error { return nil })
 	}
-	return endSnapshot(ctx, conn)
+	if err := endSnapshot(ctx, conn); err != nil {
+		return err
+	}
+	s.seen.reach(conn, p)
+	return nil
 }
 
 // snapshotTries is how often a snapshot is opened until it is taken that no more are to come: over some three seconds.

@@ -45,6 +45,8 @@ type Server struct {
 	GTID bool
 	// BinlogOff is true when the server keeps no binlog at all.
 	BinlogOff bool
+
+	seen seen
 }
 
 // Connect opens a connection pool and asks the server who it is.

@@ -15,6 +15,9 @@ import (
 	"github.com/chittihq/duckling/services/ingest/internal/mysqltype"
 )
 
+// smallRows is below how many rows a table is read without looking for ranges, which takes as long.
+const smallRows = 5000
+
 // rangeBytes is the size that ranges aim at, by the source's estimate of its rows.
 const rangeBytes = 4 << 20
 
@@ -26,11 +29,48 @@ func (c *Copy) Keyed(ctx context.Context, visible binlog.Position, resume []byte
 		return err
 	}
 	return c.visibly(ctx, visible, func(conn *sql.Conn) error {
+		if c.small() {
+			more, err := c.readSmall(ctx, conn, after, emit)
+			if err != nil || more == nil {
+				return err
+			}
+			after = more
+		}
 		if c.Bounds == nil {
 			return c.walk(ctx, conn, after, func(s *span) error { return c.readSpan(ctx, conn, s, emit) })
 		}
 		return c.spread(ctx, conn, visible, after, emit)
 	})
+}
+
+// small says that the source estimates no more rows than are read at once.
+func (c *Copy) small() bool {
+	return c.Table.Rows < min(c.rangeRows(), smallRows) && !c.hidden()
+}
+
+// readSmall reads the first rows without looking for ranges. Where there are more, whatever the source estimated, it returns the key
+// of the last.
+func (c *Copy) readSmall(ctx context.Context, conn *sql.Conn, after []string, emit Emit) (more []string, err error) {
+	most, n, mark := min(c.rangeRows(), smallRows), uint64(0), []byte(nil)
+	err = c.readSpan(ctx, conn, &span{after: after, most: most}, func(p Piece) error {
+		n += uint64(p.Rows.Len())
+		mark = p.Resume
+		return emit(p)
+	})
+	if err != nil || n < most {
+		return nil, err
+	}
+	return c.bound(mark)
+}
+
+// rangeRows is how many rows a range is to have.
+func (c *Copy) rangeRows() uint64 {
+	return min(max(rangeBytes/max(c.Table.RowBytes, 1), 1), 100_000)
+}
+
+// hidden says that marks must not be made, for they would tell the key.
+func (c *Copy) hidden() bool {
+	return slices.ContainsFunc(c.keyColumns(), (*mysqltype.Column).Masked)
 }
 
 // visibly runs what reads rows on a connection that sees everything up to visible.
@@ -59,7 +99,7 @@ func (c *Copy) bound(mark []byte) (key []string, err error) {
 
 // walk finds the bounds of ranges: by the source's estimates where it can, else by stepping along the index.
 func (c *Copy) walk(ctx context.Context, conn *sql.Conn, after []string, found func(*span) error) error {
-	rows := min(max(rangeBytes/max(c.Table.RowBytes, 1), 1), 100_000)
+	rows := c.rangeRows()
 	divided, err := c.divide(ctx, conn, after, rows, found)
 	for err == nil && !divided {
 		var upto []string
@@ -106,7 +146,7 @@ func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span, emit Emit)
 		positions[i] = c.position(column.Name)
 	}
 	var last []byte
-	hidden := slices.ContainsFunc(columns, (*mysqltype.Column).Masked)
+	hidden := c.hidden()
 	if s.upto != nil && !hidden {
 		var err error
 		if last, err = json.Marshal(s.upto); err != nil {
@@ -115,9 +155,12 @@ func (c *Copy) readSpan(ctx context.Context, conn *sql.Conn, s *span, emit Emit)
 	}
 	statement := fmt.Sprintf("SELECT %s FROM %s FORCE INDEX (%s)%s ORDER BY %s", c.selectColumns(), c.Server.Name(c.Table.Name),
 		mysqltype.QuoteName(c.Table.Index), where(names, s.after, s.upto), strings.Join(names, ", "))
+	if s.most > 0 {
+		statement += fmt.Sprint(" LIMIT ", s.most)
+	}
 	key := make([]driver.Value, len(columns))
 	mark := func(row []driver.Value) ([]byte, error) {
-		if hidden { // the mark would tell the key
+		if hidden {
 			return nil, nil
 		}
 		for i, at := range positions {

@@ -14,6 +14,7 @@ import (
 // statement, one for each key column; a nil bound is open.
 type span struct {
 	after, upto []string
+	most        uint64 // rows; 0 is no bound
 	*output
 }
 

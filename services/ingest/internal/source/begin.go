@@ -206,7 +206,8 @@ func (r *run) queueUnfinished(ctx context.Context, schema map[string]*catalog.Ta
 		t := r.tables[name]
 		switch {
 		case t.phase == cdcv1.TableState_PHASE_COPYING, t.phase == cdcv1.TableState_PHASE_QUEUED:
-			r.copies.queueNow(name, t.reason)
+			// To describe a small table takes the source longer than to send it, and all were described at once just now.
+			r.copies.queueNow(name, t.reason, schema[name])
 		case t.phase == cdcv1.TableState_PHASE_QUARANTINED && !t.paused():
 			if err := r.copies.queue(ctx, name, t.reason); err != nil {
 				return err

@@ -46,6 +46,8 @@ type waitingCopy struct {
 	// slowly keeps to the rate of periodic work.
 	slowly bool
 	check  *checking // nil for a copy
+	// known is the table as it was when the run began, where the stream has told of no change since; nil is to be read.
+	known *catalog.Table
 	// refused is the mark of the row for whose sake the last copy was refused, to be looked at first.
 	refused []byte
 }
@@ -71,7 +73,7 @@ type copying struct {
 	// refused is that of waitingCopy.
 	refused []byte
 
-	known    *catalog.Table
+	known    *catalog.Table // nil until it has been read
 	started  time.Time
 	sent     uint64
 	stopped  bool

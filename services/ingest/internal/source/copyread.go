@@ -63,11 +63,10 @@ func (c *copies) send(ctx context.Context, s step) error {
 // read reads one table and returns where the binlog stood after its last row.
 func (c *copies) read(job *copying) (*place, error) {
 	ctx, server := job.ctx, c.r.server
-	found, err := c.r.schema(ctx, job.table)
+	known, err := c.describe(job)
 	if err != nil {
 		return nil, err
 	}
-	known := found[job.table]
 	if job.refused != nil && known != nil && known.Unsupported == nil {
 		if err := (&snapshot.Copy{Server: server, Table: known, Definition: known.Definition()}).Again(ctx, job.refused); err != nil {
 			return nil, err
@@ -102,6 +101,15 @@ func (c *copies) read(job *copying) (*place, error) {
 		return nil, err
 	}
 	return c.head(ctx, known, known.Transactional || len(known.Key) == 0)
+}
+
+// describe returns the table as the source has it, nil where it is gone.
+func (c *copies) describe(job *copying) (*catalog.Table, error) {
+	if job.known != nil {
+		return job.known, nil
+	}
+	found, err := c.r.schema(job.ctx, job.table)
+	return found[job.table], err
 }
 
 // readFrozen reads a table without a key: at one place, which is found while the stream stands still.

@@ -50,7 +50,7 @@ func TestOneCopyOfATable(t *testing.T) {
 	c.active = []*copying{{table: "other"}, active}
 	c.pending = []*copying{{table: "orders"}, {table: "other"}}
 	for range 2 {
-		c.queueNow("orders", "it was altered")
+		c.queueNow("orders", "it was altered", nil)
 	}
 	if !active.stopped || ctx.Err() == nil || len(c.pending) != 1 || len(c.waiting) != 1 {
 		t.Errorf("beside the copy that waits there are one under way (stopped: %v), %d that end and %d that wait",

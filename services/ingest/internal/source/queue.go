@@ -8,6 +8,7 @@ import (
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
 	"github.com/chittihq/duckling/services/ingest/internal/binlog"
+	"github.com/chittihq/duckling/services/ingest/internal/catalog"
 )
 
 // queue asks for a copy of a table once the stream has got to where the source stands now.
@@ -23,9 +24,9 @@ func (c *copies) queueWith(ctx context.Context, w waitingCopy) (err error) {
 	return nil
 }
 
-// queueNow asks for a copy without waiting for the stream.
-func (c *copies) queueNow(table, reason string) {
-	c.add(waitingCopy{table: table, reason: reason})
+// queueNow asks for a copy without waiting for the stream, of a table as it is known, or nil.
+func (c *copies) queueNow(table, reason string, known *catalog.Table) {
+	c.add(waitingCopy{table: table, reason: reason, known: known})
 }
 
 // add queues a copy in place of any other of the table, and a check in place of any other check. Two copies at once would
@@ -113,7 +114,7 @@ func (c *copies) start(ctx context.Context, i int) {
 	jobCtx, cancel := context.WithCancel(ctx)
 	job := &copying{
 		table: w.table, reason: w.reason, started: time.Now(), ctx: jobCtx, cancel: cancel,
-		begun: make(chan beginning, 1), held: make(chan binlog.Position, 1), check: w.check, slowly: w.slowly, refused: w.refused,
+		begun: make(chan beginning, 1), held: make(chan binlog.Position, 1), check: w.check, slowly: w.slowly, refused: w.refused, known: w.known,
 	}
 	c.active = append(c.active, job)
 	c.jobs <- job
