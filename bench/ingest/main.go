@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	rows := flag.Int("rows", 2_000_000, "rows of the large table")
 	changes := flag.Int("changes", 2_000_000, "row changes in the backlog of 1000-row transactions")
 	singly := flag.Int("singly", 2_000_000, "row changes in the backlog of single-row transactions, which take the longest to prepare")
 	only := flag.Bool("tables", false, "only show the copy of many small tables, and write no page")
@@ -27,7 +28,7 @@ func main() {
 		}
 		return
 	}
-	if err := run(context.Background(), *changes, *singly, *only); err != nil {
+	if err := run(context.Background(), *rows, *changes, *singly, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "ingest:", err)
 		os.Exit(1)
 	}
@@ -35,7 +36,7 @@ func main() {
 
 var header = []string{"what", "rows", "seconds", "rows/s", "of the floor", "CPU s", "rows per CPU s", "peak RSS MB"}
 
-func run(ctx context.Context, changes, singly int, only bool) error {
+func run(ctx context.Context, rows, changes, singly int, only bool) error {
 	program, err := mysqltest.Mysqlbinlog()
 	if err != nil {
 		return err
@@ -53,6 +54,12 @@ func run(ctx context.Context, changes, singly int, only bool) error {
 	if only {
 		return nil
 	}
+	large, err := measureCopy(ctx, rows)
+	if err != nil {
+		return err
+	}
+	page.Line("Copy of one table of %d rows, with COPY_CONNECTIONS as it is by default, beside one connection that reads and drops it:", rows)
+	page.Table(header, large...)
 	for _, backlog := range []struct {
 		name    string
 		changes int
