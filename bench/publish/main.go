@@ -65,7 +65,7 @@ func run(ctx context.Context) error {
 	}
 	if len(clones) > 0 {
 		page.Line("Where the file system shares blocks between files (FICLONE) nothing is copied. Both rows of a size are on an XFS in a file, one made with `reflink=1`, one without; " +
-			"what sharing spares is the room and the first copy, and DuckDB's checkpoint pays for writing to shared blocks.")
+			"what sharing spares is the room and the first copy.")
 		rows = nil
 		for _, p := range clones {
 			rows = append(rows, []string{
