@@ -44,9 +44,26 @@ func SingleByte(name string, table [256]string) *Charset {
 // encodings and ASCII. ok is false for any other name.
 func Algorithmic(name string) (c *Charset, ok bool) {
 	switch name {
-	case "utf8mb4", "utf8mb3", "utf8", "ascii", BinaryCharset:
+	case "utf8mb4", "utf8mb3", "utf8", BinaryCharset:
 		return &Charset{Name: name, asciiSame: true}, true
-	case "utf16", "ucs2":
+	case "ascii": // what was made of a BLOB has other bytes too, which the server shows as question marks
+		return &Charset{Name: name, asciiSame: true, decode: func(dst, src []byte) []byte {
+			for _, b := range src {
+				if b >= 0x80 {
+					b = '?'
+				}
+				dst = append(dst, b)
+			}
+			return dst
+		}}, true
+	case "ucs2": // of characters with one unit: a surrogate is none, even before another
+		return &Charset{Name: name, decode: func(dst, src []byte) []byte {
+			for ; len(src) >= 2; src = src[2:] {
+				dst = utf8.AppendRune(dst, rune(binary.BigEndian.Uint16(src)))
+			}
+			return dst
+		}}, true
+	case "utf16":
 		return &Charset{Name: name, decode: func(dst, src []byte) []byte {
 			return appendUTF16(dst, src, binary.BigEndian)
 		}}, true
@@ -109,17 +126,30 @@ func (c *Charset) text(s []byte) (string, error) {
 	case c.decode != nil:
 		s = c.decode(nil, s)
 	}
-	return string([]rune(string(s))), nil // see appendUTF8
+	return string(mended(s)), nil
 }
 
-// appendUTF8 adds text to a TEXT column, which must hold valid UTF-8. MySQL
-// checks what it stores, but older versions and LOAD DATA let damage in.
+// appendUTF8 adds text to a TEXT column, which must hold valid UTF-8. Servers check most of what they store, but older
+// versions and LOAD DATA let damage in, and UCS-2 and UTF-8 columns may hold surrogates.
 func appendUTF8(b *frame.ColumnBuilder, text []byte) {
+	b.Bytes(mended(text))
+}
+
+// mended puts U+FFFD for each byte that belongs to no character, and one for a surrogate: the server sends the
+// latter as three bytes, and in UTF-16 and UCS-2 it is one.
+func mended(text []byte) []byte {
 	if isASCII(text) || utf8.Valid(text) {
-		b.Bytes(text)
-		return
+		return text
 	}
-	b.String(string([]rune(string(text))))
+	out := make([]byte, 0, len(text)+2*utf8.UTFMax)
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if len(text) >= 3 && text[0] == 0xed && text[1]&0xe0 == 0xa0 && text[2]&0xc0 == 0x80 {
+			size = 3
+		}
+		out, text = utf8.AppendRune(out, r), text[size:]
+	}
+	return out
 }
 
 func isASCII(s []byte) bool {

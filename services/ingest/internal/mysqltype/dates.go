@@ -117,14 +117,16 @@ func storedDate(c *storedColumn, v []byte) (n int64, ok bool) {
 		d := int(littleEndian(v))
 		return epochDay(d>>9, d>>5&15, d&31)
 	case kindTimestamp:
-		seconds := bigEndian(v[:4])
-		return int64(seconds)*microsPerSecond + fraction(v[4:], c.digits), seconds != 0
+		return int64(bigEndian(v[:4]))*microsPerSecond + fraction(v[4:], c.digits), !zeroTimestamp(v)
 	default:
 		p := unpackDatetime(v)
 		micros, ok := epochMicros(p.year, p.month, p.day, p.hour, p.minute, p.second, 0)
 		return micros + fraction(v[5:], c.digits), ok
 	}
 }
+
+// zeroTimestamp tells '0000-00-00 00:00:00' from fractions of 1970's first second, which MariaDB has as values.
+func zeroTimestamp(v []byte) bool { return bigEndian(v) == 0 }
 
 // storedDateText writes a date as MySQL does, a TIMESTAMP in UTC.
 func storedDateText(dst []byte, c *storedColumn, v []byte) []byte {
@@ -135,10 +137,10 @@ func storedDateText(dst []byte, c *storedColumn, v []byte) []byte {
 		return fmt.Appendf(dst, "%04d-%02d-%02d", d>>9, d>>5&15, d&31)
 	case kindTimestamp:
 		rest = v[4:]
-		if seconds := bigEndian(v[:4]); seconds == 0 {
+		if zeroTimestamp(v) {
 			dst = append(dst, "0000-00-00 00:00:00"...)
 		} else {
-			dst = time.Unix(int64(seconds), 0).UTC().AppendFormat(dst, time.DateTime)
+			dst = time.Unix(int64(bigEndian(v[:4])), 0).UTC().AppendFormat(dst, time.DateTime)
 		}
 	default:
 		p := unpackDatetime(v)

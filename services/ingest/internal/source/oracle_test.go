@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/hex"
 	"strconv"
@@ -20,6 +21,9 @@ func oracleExpression(name, typ string) string {
 		return "ST_AsBinary(" + quoted + ")"
 	case "datetime", "timestamp":
 		return "CAST(DATE_FORMAT(" + quoted + ", '%Y-%m-%d %H:%i:%s.%f') AS CHAR)"
+	}
+	if strings.HasSuffix(typ, "char") || strings.HasSuffix(typ, "text") {
+		return quoted // for MySQL casts what its own character set does not allow to null
 	}
 	return "CAST(" + quoted + " AS " + map[bool]string{true: "BINARY", false: "CHAR"}[strings.HasSuffix(typ, "blob") || strings.HasSuffix(typ, "binary") || typ == "vector"] + ")"
 }
@@ -53,5 +57,12 @@ func oracleCell(v sql.RawBytes, typ string) string {
 			return map[bool]string{true: "0"}[digits == "" || digits[0] == '.'] + digits
 		}
 	}
-	return string([]rune(string(v))) // what is no UTF-8 is U+FFFD
+	// What is no UTF-8 is U+FFFD, once for a surrogate, of which servers make three bytes.
+	text := bytes.Clone(v)
+	for i := 0; i+2 < len(text); i++ {
+		if text[i] == 0xed && text[i+1] >= 0xa0 {
+			copy(text[i:], "\uFFFD")
+		}
+	}
+	return string([]rune(string(text)))
 }

@@ -58,7 +58,7 @@ func (w *randomLoad) reconnect() {
 
 // settings are those of a session which write rows differently: what does not fit is cut, dates need not exist.
 func (w *randomLoad) settings() {
-	w.must("SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '" + w.one("+00:00", "+05:00", "-11:30") + "'")
+	w.must("SET SESSION sql_mode = 'ALLOW_INVALID_DATES', lock_wait_timeout = 60, time_zone = '" + w.one("+00:00", "+05:00", "-11:30") + "'")
 	if !w.mariadb {
 		w.must("SET SESSION binlog_transaction_compression = " + w.one("0", "0", "1"))
 	}
@@ -70,6 +70,9 @@ func (w *randomLoad) must(statement string) {
 		w.r.t.Fatalf("%s: %v", statement, err)
 	}
 }
+
+// lockWait is the server's error for a statement that waited too long for another session.
+const lockWait = 1205
 
 // run runs statements until the server refuses one, as it may: values occur twice or cannot be converted, rows become too long,
 // columns are needed by others. What it then has is what counts.
@@ -83,6 +86,9 @@ func (w *randomLoad) run(what string, statements ...string) bool {
 			continue
 		case !errors.As(err, &refused):
 			w.r.t.Fatalf("%.2000s: %v", statement, err)
+		case refused.Number == lockWait: // nothing else writes, and ingest's locks last moments
+			w.r.t.Fatalf("%.2000s: %v; the server is at work on %q", statement, err,
+				w.r.column("SELECT CONCAT_WS(' ', ID, COMMAND, TIME, STATE, INFO) FROM information_schema.PROCESSLIST"))
 		case what == "xa": // a branch that has begun knows no ROLLBACK
 			w.reconnect()
 		default:

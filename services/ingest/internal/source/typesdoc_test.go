@@ -29,6 +29,8 @@ each other and with what the server prints, and fails when this page is not what
 - Text of every character set becomes UTF-8 as the server itself converts it: the tables of those that need one are asked
   from the server. Text in an East Asian character set that holds bytes which are no character there makes ingest copy the table
   anew, as the server then prints it.
+- Bytes that are no character of the column's own character set, as a BLOB that became TEXT may leave them: each is a question mark in ascii, as the
+  server shows it, and U+FFFD in UTF-8; a surrogate in UCS-2 or UTF-8 is one U+FFFD.
 - The SRID of a geometry is dropped; the rest is WKB.
 - MariaDB's COMPRESSED columns and system-versioned tables are left out, with a reason.
 - A column masked with hash is TEXT, with redact it is null, with drop it is not there.
