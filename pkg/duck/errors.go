@@ -64,6 +64,13 @@ func Interrupted(err error) bool {
 	return errors.As(err, &e) && e.Kind == "INTERRUPT"
 }
 
+// CheckpointHeld reports whether err came from a checkpoint that transactions keep from being written: those that go on, and those that changed
+// definitions or updated rows in place since a snapshot was taken that is still read.
+func CheckpointHeld(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == "TransactionContext" && strings.HasPrefix(e.Message, "Cannot CHECKPOINT: there are other write transactions")
+}
+
 // LockedError reports a database file that another process holds.
 type LockedError struct {
 	Path string

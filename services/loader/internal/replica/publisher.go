@@ -21,6 +21,9 @@ const retry = time.Second
 // patience is how long readers may keep a publication waiting before that is said: long queries that come one after the other do so for moments.
 const patience = 5 * time.Second
 
+// heldAtMost is how long a comparison's snapshot may keep checkpoints from being written before that is a failure like others.
+const heldAtMost = time.Minute
+
 // publisher runs publications beside the loop. The loop waits for the
 // checkpoint only, and only with its next transaction on the file.
 type publisher struct {
@@ -40,6 +43,8 @@ type publisher struct {
 	// crowded is since when a publication waits for readers, zero when none does; told is true once that was said.
 	crowded time.Time
 	told    bool
+	// held is since when a comparison's snapshot keeps checkpoints from being written, zero when none does.
+	held time.Time
 	// seq is the progress that the newest generation of this session holds, starting that of the one on its way.
 	seq, starting uint64
 	results       chan result
@@ -113,11 +118,19 @@ func (p *publisher) finished(r result) {
 		p.dirty, p.next = true, now.Add(retry)
 		p.wait(crowded)
 		return
+	case duck.CheckpointHeld(r.err) && (p.held.IsZero() || now.Sub(p.held) < heldAtMost):
+		if p.held.IsZero() {
+			p.held = now
+		}
+		p.dirty, p.next = true, now.Add(retry)
+		p.log.Debug("publishing waits for a comparison to end, as a table changed as a whole since it began")
+		return
 	case r.err != nil:
 		p.dirty, p.next = true, now.Add(retry)
 		p.unpublished(r.err)
 		return
 	}
+	p.held = time.Time{}
 	p.waited()
 	p.ended, p.seq = now, p.starting
 	took := now.Sub(p.began)

@@ -328,10 +328,13 @@ func (b *Book) insert(t *Table) error {
 		t.Source, t.Name, t.Live.GetFingerprint(), t.Rows, t.Frozen, t.Stale, t.Ask)
 }
 
-// SaveTable stores what has changed in t.
+// SaveTable stores what has changed in t. Not by UPDATE: DuckDB keeps a transaction with one, and with it the lock that a checkpoint needs, until every
+// snapshot taken before has ended, and a comparison's lasts long.
 func (b *Book) SaveTable(t *Table) error {
-	return b.conn.Run(duck.Uncancelled, "UPDATE _duckling.tables SET fingerprint = ?, row_count = ?, frozen = ?, stale = ?, ask = ? WHERE source = ?",
-		t.Live.GetFingerprint(), t.Rows, t.Frozen, t.Stale, t.Ask, t.Source)
+	if err := b.conn.Exec("DELETE FROM _duckling.tables WHERE source = " + duck.Literal(t.Source)); err != nil {
+		return err
+	}
+	return b.insert(t)
 }
 
 // AddDefinition stores a definition that passed frame.CheckDefinition, in place of one with other defaults and comments.
@@ -356,12 +359,14 @@ func (b *Book) AddDefinition(def *cdcv1.TableDefinition) error {
 	return nil
 }
 
-// SaveProgress stores p.
+// SaveProgress stores p, as SaveTable does a table.
 func (b *Book) SaveProgress(p Progress) error {
-	err := b.conn.Run(duck.Uncancelled, `UPDATE _duckling.progress SET epoch = ?, seq = ?, message_id = ?, gtid_set = ?, binlog_file = ?,
-		binlog_offset = ?, server = ?, commit_time_us = ?, source_time_us = ?, copy_all = ?`,
-		p.Epoch, p.Seq, p.MessageID, p.Position.GetGtidSet(), p.Position.GetFile(), p.Position.GetOffset(),
-		p.Position.GetServer(), p.Position.GetCommitTimeUs(), p.SourceTimeUS, p.CopyAll)
+	err := b.conn.Exec("DELETE FROM _duckling.progress")
+	if err == nil {
+		err = b.conn.Run(duck.Uncancelled, "INSERT INTO _duckling.progress VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			p.Source, p.Epoch, p.Seq, p.MessageID, p.Position.GetGtidSet(), p.Position.GetFile(), p.Position.GetOffset(),
+			p.Position.GetServer(), p.Position.GetCommitTimeUs(), p.SourceTimeUS, p.CopyAll)
+	}
 	if err != nil {
 		return fmt.Errorf("storing progress: %w", err)
 	}
