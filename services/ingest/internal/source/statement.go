@@ -284,7 +284,7 @@ func (r *run) planCreate(ctx context.Context, name string, ifNotExists bool) (*c
 	if !r.follows(name) || ifNotExists && r.tables[name] != nil {
 		return nil, nil
 	}
-	found, err := r.schema(ctx, name)
+	found, err := r.describe(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -338,7 +338,7 @@ func (r *run) planAlter(ctx context.Context, t *table, s ddl.Statement) (*cdcv1.
 	if s.Rewrites != "" {
 		return quarantine(s.Rewrites)
 	}
-	found, err := r.schema(ctx, t.name)
+	found, err := r.describe(ctx, t.name)
 	if err != nil {
 		return nil, err
 	}
