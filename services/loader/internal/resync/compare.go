@@ -17,7 +17,7 @@ const (
 	mostFindings = 20
 	mostRanges   = 20
 	// partRows is how many hashes of either side are joined at once.
-	partRows = 4 << 20
+	partRows = 1 << 20
 )
 
 // Outcome is what Compare found.
