@@ -28,12 +28,12 @@ func bareSyncer(ctx context.Context, s *mysqltest.Server, from string, want int)
 	if err != nil {
 		return measured{}, err
 	}
-	set, err := mysql.ParseMysqlGTIDSet(from)
+	set, err := mysql.ParseGTIDSet(string(s.Flavor), from)
 	if err != nil {
 		return measured{}, fmt.Errorf("parsing the source's GTIDs: %w", err)
 	}
 	syncer := replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
-		ServerID: 77, Flavor: "mysql", Host: host, Port: uint16(port), User: "root", Password: mysqltest.RootPassword,
+		ServerID: 77, Flavor: string(s.Flavor), Host: host, Port: uint16(port), User: "root", Password: mysqltest.RootPassword,
 		Logger: slog.New(slog.DiscardHandler), DisableRetrySync: true, DiscardGTIDSet: true, VerifyChecksum: true,
 	})
 	defer syncer.Close()

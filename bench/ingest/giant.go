@@ -21,17 +21,20 @@ type backlog struct {
 	from   string // GTIDs
 }
 
-func newBacklog(ctx context.Context) (b *backlog, err error) {
+func newBacklog(ctx context.Context, flavor mysqltest.Flavor) (b *backlog, err error) {
 	b = &backlog{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	b.server, err = mysqltest.Start(ctx, mysqltest.Options{Flavor: mysqltest.MySQL, Args: []string{
-		"--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=2G", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
-		"--cte-max-recursion-depth=4294967295",
-	}})
+	args := []string{"--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0"}
+	if flavor == mysqltest.MariaDB {
+		args = append(args, "--innodb-log-file-size=2G", "--max-recursive-iterations=4294967295")
+	} else {
+		args = append(args, "--innodb-redo-log-capacity=2G", "--cte-max-recursion-depth=4294967295")
+	}
+	b.server, err = mysqltest.Start(ctx, mysqltest.Options{Flavor: flavor, Args: args})
 	if err != nil {
 		return b, err
 	}
@@ -76,11 +79,20 @@ func (b *backlog) Close() error {
 	return errors.Join(errs...)
 }
 
-// measureGiant lets the bare reader and ingest read one transaction of so many rows.
-func measureGiant(ctx context.Context, rows int) (err error) {
+// measureGiant lets the bare reader and ingest read one transaction of so many rows, from both kinds of server.
+func measureGiant(ctx context.Context, rows int) error {
 	page := report.New("ingest", "One huge transaction, from the ingest binary's first message to JetStream's acknowledgement of the last one, "+
 		"beside go-mysql's BinlogSyncer, whose events are thrown away. CPU and memory are the ingest process's own.")
-	b, err := newBacklog(ctx)
+	for _, flavor := range []mysqltest.Flavor{mysqltest.MySQL, mysqltest.MariaDB} {
+		if err := measureGiantOf(ctx, flavor, rows, page); err != nil {
+			return fmt.Errorf("%s: %w", flavor, err)
+		}
+	}
+	return page.SaveAs("ingest-giant")
+}
+
+func measureGiantOf(ctx context.Context, flavor mysqltest.Flavor, rows int, page *report.Report) (err error) {
+	b, err := newBacklog(ctx, flavor)
 	if err != nil {
 		return err
 	}
@@ -100,7 +112,7 @@ func measureGiant(ctx context.Context, rows int) (err error) {
 	if err != nil {
 		return err
 	}
-	page.Line("One transaction of %d rows; the binlog file %s that it is in has %d MB:", rows, file, size>>20)
+	page.Line("One transaction of %d rows from %s; the binlog file %s that it is in has %d MB:", rows, flavor, file, size>>20)
 	page.Table(header, syncer.cells(syncer), ingest.cells(syncer))
-	return page.SaveAs("ingest-giant")
+	return nil
 }

@@ -49,7 +49,7 @@ func run(ctx context.Context, rows, changes, singly int, only bool) error {
 	if err != nil {
 		return err
 	}
-	page.Line("Copy of %d tables of %d rows, beside as many connections that read and drop them:", smallTables, smallRows)
+	page.Line("Copy of %d tables of %d rows, all described before the first message, beside as many connections that read and drop them:", smallTables, smallRows)
 	page.Table(header, small...)
 	if only {
 		return nil

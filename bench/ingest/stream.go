@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chittihq/duckling/pkg/bus"
 	"github.com/chittihq/duckling/pkg/frame"
+	"github.com/chittihq/duckling/testkit/mysqltest"
 	"github.com/chittihq/duckling/testkit/stack"
 	"github.com/chittihq/duckling/testkit/usage"
 )
@@ -33,7 +35,7 @@ const fillMany = `INSERT INTO orders WITH RECURSIVE i (n) AS (SELECT %d UNION AL
 
 // measureStream prepares a backlog and lets each reader read it.
 func measureStream(ctx context.Context, program string, changes, size int) (rows [][]string, err error) {
-	b, err := newBacklog(ctx)
+	b, err := newBacklog(ctx, mysqltest.MySQL)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func measureStream(ctx context.Context, program string, changes, size int) (rows
 
 // measureCopy lets ingest copy a table, which takes long enough for the beginning not to count.
 func measureCopy(ctx context.Context, rows int) (cells [][]string, err error) {
-	b, err := newBacklog(ctx)
+	b, err := newBacklog(ctx, mysqltest.MySQL)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +123,15 @@ func fill(ctx context.Context, db *sql.DB, changes, size int) (files []string, e
 }
 
 func head(ctx context.Context, db *sql.DB) (file string, offset uint64, err error) {
-	var ignored [3]sql.NullString
-	err = db.QueryRowContext(ctx, "SHOW BINARY LOG STATUS").Scan(&file, &offset, &ignored[0], &ignored[1], &ignored[2])
+	var version string
+	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		return "", 0, err
+	}
+	into, statement := []any{&file, &offset, new(sql.NullString), new(sql.NullString), new(sql.NullString)}, "SHOW BINARY LOG STATUS"
+	if strings.Contains(version, "MariaDB") {
+		into, statement = into[:4], "SHOW MASTER STATUS"
+	}
+	err = db.QueryRowContext(ctx, statement).Scan(into...)
 	return file, offset, err
 }
 
