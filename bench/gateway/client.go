@@ -20,7 +20,8 @@ import (
 type order struct {
 	Address     string
 	Statement   statement
-	Connections int // with one statement in flight on each
+	Connections int
+	InFlight    int // statements on each connection
 	Idle        int // further ones, that are open and do nothing
 	Rows        int
 	Seconds     float64
@@ -60,8 +61,20 @@ func dial(addr string) (*wire, error) {
 }
 
 func (w *wire) send(payload []byte) error {
+	w.put(payload)
+	return w.flush()
+}
+
+func (w *wire) flush() error {
+	_, err := w.conn.Write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+// put makes a frame, which goes out with the next flush.
+func (w *wire) put(payload []byte) {
 	const final, text, masked = 0x80, 1, 0x80
-	w.out = append(w.out[:0], final|text)
+	w.out = append(w.out, final|text)
 	if len(payload) < 126 {
 		w.out = append(w.out, masked|byte(len(payload)))
 	} else {
@@ -70,16 +83,20 @@ func (w *wire) send(payload []byte) error {
 	}
 	w.out = append(w.out, 0, 0, 0, 0)
 	w.out = append(w.out, payload...)
-	_, err := w.conn.Write(w.out)
-	return err
 }
 
 // receive reads one answer.
 func (w *wire) receive() error {
+	_, err := w.answer()
+	return err
+}
+
+// answer reads one answer and returns the number that is its id, or 0.
+func (w *wire) answer() (id int, err error) {
 	for {
 		head, err := w.in.Peek(2)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		opcode, n, skip := head[0]&0xf, int(head[1]), 2
 		if n >= 126 {
@@ -88,7 +105,7 @@ func (w *wire) receive() error {
 				size = 8
 			}
 			if head, err = w.in.Peek(2 + size); err != nil {
-				return err
+				return 0, err
 			}
 			n, skip = 0, 2+size
 			for _, b := range head[2:] {
@@ -96,24 +113,32 @@ func (w *wire) receive() error {
 			}
 		}
 		if _, err := w.in.Discard(skip); err != nil {
-			return err
+			return 0, err
 		}
 		start, err := w.in.Peek(min(n, 64))
 		if err != nil {
-			return err
+			return 0, err
 		}
 		good := bytes.Contains(start, []byte(`"success":true`))
-		shown := string(start)
+		shown, id := "", 0
+		if !good {
+			shown = string(start)
+		}
+		if digits, ok := bytes.CutPrefix(start, []byte(`{"id":"`)); ok {
+			for i := 0; i < len(digits) && '0' <= digits[i] && digits[i] <= '9'; i++ {
+				id = id*10 + int(digits[i]-'0')
+			}
+		}
 		if _, err := io.CopyN(io.Discard, w.in, int64(n)); err != nil {
-			return err
+			return 0, err
 		}
 		if opcode != 1 {
 			continue
 		}
 		if !good {
-			return fmt.Errorf("an answer that is no success: %s", shown)
+			return 0, fmt.Errorf("an answer that is no success: %s", shown)
 		}
-		return nil
+		return id, nil
 	}
 }
 
@@ -171,20 +196,20 @@ func runClient(text string) error {
 	return json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// drive sends the statement, awaits its answer and sends the next.
+// drive keeps as many statements in flight as it is told: it sends the next one for each answer, those of answers that came together in
+// one write. The id is the statement's place among those in flight.
 func (w *wire) drive(o order, worker int, end time.Time, mine *timed) error {
 	sql, err := json.Marshal(o.Statement.SQL)
 	if err != nil {
 		return err
 	}
 	var frame []byte
-	for n := worker * 7919; ; n += 104729 {
-		began := time.Now()
-		if began.After(end) {
-			return nil
-		}
+	n := worker * 7919
+	began := make([]time.Time, o.InFlight)
+	next := func(place int) {
+		n += 104729
 		frame = append(frame[:0], `{"id":"`...)
-		frame = strconv.AppendInt(frame, int64(n), 10)
+		frame = strconv.AppendInt(frame, int64(place), 10)
 		frame = append(frame, `","type":"query","sql":`...)
 		frame = append(frame, sql...)
 		if o.Statement.Key {
@@ -192,12 +217,29 @@ func (w *wire) drive(o order, worker int, end time.Time, mine *timed) error {
 			frame = strconv.AppendInt(frame, int64(n%o.Rows), 10)
 			frame = append(frame, ']')
 		}
-		if err := w.send(append(frame, '}')); err != nil {
-			return err
-		}
-		if err := w.receive(); err != nil {
-			return err
-		}
-		mine.add(time.Since(began))
+		began[place] = time.Now()
+		w.put(append(frame, '}'))
 	}
+	for place := range o.InFlight {
+		next(place)
+	}
+	for open := o.InFlight; open > 0; {
+		if len(w.out) > 0 && w.in.Buffered() == 0 {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+		place, err := w.answer()
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		mine.add(now.Sub(began[place]))
+		if now.After(end) {
+			open--
+			continue
+		}
+		next(place)
+	}
+	return nil
 }

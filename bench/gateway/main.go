@@ -37,10 +37,11 @@ var statements = []statement{
 	{"top 10 of all", `SELECT userId, count(*) AS n, sum(total) AS t FROM "Order" GROUP BY userId ORDER BY t DESC, userId LIMIT 10`, false},
 }
 
-// inflight is how many statements are under way in the measurement of throughput, and open how many connections
-// there are in its second form.
+// inflight is how many statements are under way in the measurement of throughput, each on a connection of its own, or on the few that
+// clients share, or beside idle ones, so that open are open.
 const (
 	inflight = 40
+	shared   = 4
 	open     = 1000
 )
 
@@ -167,10 +168,10 @@ func measure(ctx context.Context, page *report.Report, o options, floor *gateway
 	page.Line("%d rows, one statement at a time, p50 / p99 in ms; the overhead is the gateway's quantile less that of package duck's loop:", rows)
 	page.Table([]string{"statement", "database/sql", "duck", "gateway", "overhead", "WebSocket alone"}, latencies...)
 	page.Line("%d rows, %d statements in flight, statements a second:", rows, inflight)
-	page.Table([]string{"statement", "database/sql", "duck", fmt.Sprintf("gateway, %d connections", inflight), "of database/sql", "of duck", fmt.Sprintf("gateway, %d connections", open), "of database/sql", "of duck", "WebSocket alone"}, rates...)
+	page.Table([]string{"statement", "database/sql", "duck", fmt.Sprintf("gateway, %d connections", inflight), "of database/sql", "of duck", fmt.Sprintf("gateway, %d connections", shared), "of database/sql", fmt.Sprintf("gateway, %d connections", open), "of database/sql", "of duck", "WebSocket alone"}, rates...)
 	page.Line("%d rows, %d statements in flight, processor time of a statement in µs. The gateway shares the cores with its client, which a loop does not have; "+
 		"the last column is how many statements a second the gateway's processor time allows, as a share of the same for database/sql:", rows, inflight)
-	page.Table([]string{"statement", "database/sql", "duck", "gateway", "its client", "gateway's share"}, costs...)
+	page.Table([]string{"statement", "database/sql", "duck", fmt.Sprintf("gateway, %d connections", inflight), "its client", "gateway's share", fmt.Sprintf("gateway, %d connections", shared), "its client", "gateway's share"}, costs...)
 	return nil
 }
 
@@ -184,7 +185,7 @@ type measurement struct {
 }
 
 // sides are the rounds of each side.
-type sides struct{ sql, duck, gateway, crowded, floor []outcome }
+type sides struct{ sql, duck, gateway, shared, crowded, floor []outcome }
 
 // rounds runs all sides in turns. With idle connections the gateway gets a second turn beside them.
 func (m *measurement) rounds(ctx context.Context, inflight, idle int) (*sides, error) {
@@ -195,15 +196,21 @@ func (m *measurement) rounds(ctx context.Context, inflight, idle int) (*sides, e
 			run  func() (outcome, error)
 		}{
 			{&out.sql, func() (outcome, error) { return m.overSQL(ctx, inflight) }},
-			{&out.gateway, func() (outcome, error) { return m.client(ctx, m.g, inflight, 0) }},
+			{&out.gateway, func() (outcome, error) { return m.client(ctx, m.g, inflight, inflight, 0) }},
+			{&out.shared, func() (outcome, error) {
+				if idle == 0 {
+					return outcome{}, nil
+				}
+				return m.client(ctx, m.g, inflight, shared, 0)
+			}},
 			{&out.duck, func() (outcome, error) { return m.overDuck(ctx, inflight) }},
 			{&out.crowded, func() (outcome, error) {
 				if idle == 0 {
 					return outcome{}, nil
 				}
-				return m.client(ctx, m.g, inflight, idle)
+				return m.client(ctx, m.g, inflight, inflight, idle)
 			}},
-			{&out.floor, func() (outcome, error) { return m.client(ctx, m.floor, inflight, 0) }},
+			{&out.floor, func() (outcome, error) { return m.client(ctx, m.floor, inflight, inflight, 0) }},
 		} {
 			one, err := side.run()
 			if err != nil {
@@ -238,21 +245,22 @@ func (s *sides) latencies(name string) []string {
 
 func (s *sides) rates(name string) []string {
 	sql, duck := median(s.sql, outcome.rate), median(s.duck, outcome.rate)
-	through, crowded := median(s.gateway, outcome.rate), median(s.crowded, outcome.rate)
+	through, few, crowded := median(s.gateway, outcome.rate), median(s.shared, outcome.rate), median(s.crowded, outcome.rate)
 	rate := func(v float64) string { return fmt.Sprintf("%.0f", v) }
 	share := func(v, of float64) string { return fmt.Sprintf("%.0f %%", 100*v/of) }
-	return []string{name, rate(sql), rate(duck), rate(through), share(through, sql), share(through, duck), rate(crowded), share(crowded, sql), share(crowded, duck), rate(median(s.floor, outcome.rate))}
+	return []string{name, rate(sql), rate(duck), rate(through), share(through, sql), share(through, duck), rate(few), share(few, sql), rate(crowded), share(crowded, sql), share(crowded, duck), rate(median(s.floor, outcome.rate))}
 }
 
 func (s *sides) costs(name string) []string {
-	sql, through := median(s.sql, outcome.cost), median(s.gateway, outcome.cost)
+	sql, through, few := median(s.sql, outcome.cost), median(s.gateway, outcome.cost), median(s.shared, outcome.cost)
 	cell := func(v float64) string { return fmt.Sprintf("%.1f", v) }
-	return []string{name, cell(sql), cell(median(s.duck, outcome.cost)), cell(through), cell(median(s.gateway, outcome.clientCost)), fmt.Sprintf("%.0f %%", 100*sql/through)}
+	return []string{name, cell(sql), cell(median(s.duck, outcome.cost)), cell(through), cell(median(s.gateway, outcome.clientCost)), fmt.Sprintf("%.0f %%", 100*sql/through),
+		cell(few), cell(median(s.shared, outcome.clientCost)), fmt.Sprintf("%.0f %%", 100*sql/few)}
 }
 
 // client runs the client process.
-func (m *measurement) client(ctx context.Context, g *gateway, inflight, idle int) (outcome, error) {
-	order, err := json.Marshal(order{Address: g.addr, Statement: m.statement, Connections: inflight, Idle: idle, Rows: m.rows, Seconds: m.o.seconds})
+func (m *measurement) client(ctx context.Context, g *gateway, inflight, connections, idle int) (outcome, error) {
+	order, err := json.Marshal(order{Address: g.addr, Statement: m.statement, Connections: connections, InFlight: inflight / connections, Idle: idle, Rows: m.rows, Seconds: m.o.seconds})
 	if err != nil {
 		return outcome{}, err
 	}

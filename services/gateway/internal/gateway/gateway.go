@@ -85,11 +85,12 @@ func (c *Config) Run(ctx context.Context, env *daemon.Env) error {
 	}
 	app := server.App(ctx)
 	sockets.Register(app)
-	listener = server.Limit(app, listener)
+	listener = server.Limit(app, ws.Count(listener))
 
 	group.Go(func() error { return databases.Run(lasting) })
 	group.Go(func() error { return asking.Run(lasting) })
 	group.Go(func() error { return keys.Run(lasting) })
+	group.Go(func() error { return sockets.Run(lasting) })
 	group.Go(func() error { return reports.Run(ctx) })
 	stuck := make(chan error, 1)
 	group.Go(func() error {

@@ -18,26 +18,43 @@ type Answer struct {
 	Err error
 }
 
-// Handle is a statement that runs beside its caller.
-type Handle struct{ stop func(*Error) bool }
+// Handle is a statement that has arrived.
+type Handle struct {
+	ticket *ticket
+	run    func()
+}
 
 // Stop ends the statement with a reason, which is then its answer. It is false when the answer was on its way already.
-func (h *Handle) Stop(why *Error) bool { return h.stop(why) }
+func (h *Handle) Stop(why *Error) bool { return h.ticket.stop(why) }
 
 // Cancel stops the statement as its client's cancel does.
-func (h *Handle) Cancel() bool { return h.stop(cancelled()) }
+func (h *Handle) Cancel() bool { return h.ticket.stop(cancelled()) }
 
-// Go runs a statement beside the caller, appends its rows to dst and calls done once, from another goroutine. dst is
-// not the caller's any more. The snapshot may be released at once.
+// Run runs the statement to its end. It is called once.
+func (h *Handle) Run() { h.run() }
+
+// Quick tells whether the statement took less than a millisecond when it ran last, and is likely to do so again.
+func (h *Handle) Quick() bool { return h.ticket.plan != nil && h.ticket.plan.quick.Load() }
+
+// Go runs a statement beside the caller, as Begin and Run do.
+func (sn *Snapshot) Go(st Statement, options encode.Options, dst []byte, done func(Answer)) *Handle {
+	h := sn.Begin(st, options, dst, done)
+	go h.Run()
+	return h
+}
+
+// Begin takes a statement, whose Run appends its rows to dst and calls done once: in the goroutine of Run, or before that has
+// returned in another one, when the statement cannot be stopped and is given up. dst is not the caller's any more. The snapshot may be
+// released at once.
 //
 // The same statement with the same parameters on the same generation may be answered from the result cache, or
 // together with one that runs at this moment.
-func (sn *Snapshot) Go(st Statement, options encode.Options, dst []byte, done func(Answer)) *Handle {
+func (sn *Snapshot) Begin(st Statement, options encode.Options, dst []byte, done func(Answer)) *Handle {
 	t := sn.ticket(st)
+	t.plan = t.service.plans.get(planKey{t.generation.Database, st.Dialect, st.SQL})
 	once := &outcome{done: done}
 	t.abandoned = func(err error) { once.tell(Answer{Err: err}) }
-	go func() { once.tell(t.service.cache.answer(t, dst, options)) }()
-	return &Handle{stop: t.stop}
+	return &Handle{ticket: t, run: func() { once.tell(t.service.cache.answer(t, dst, options)) }}
 }
 
 // answer runs the ticket's statement to its end.
@@ -49,7 +66,9 @@ func (t *ticket) answer(dst []byte, options encode.Options) Answer {
 	}
 	json, err := rows.appendJSON(dst, options)
 	columns := rows.Columns()
+	plan := rows.plan
 	rows.Close()
+	plan.quick.Store(err == nil && t.took < quick)
 	if err != nil {
 		return Answer{Err: err}
 	}
@@ -113,16 +132,17 @@ func (sn *Snapshot) Prepare(st Statement, done func(Prepared, error)) *Handle {
 	t.abandoned = func(err error) {
 		once.first(func() { done(Prepared{}, err) })
 	}
-	go func() {
+	h := &Handle{ticket: t, run: func() {
 		prepared, err := t.prepare()
 		t.finish(err, 0)
 		once.first(func() { done(prepared, err) })
-	}()
-	return &Handle{stop: t.stop}
+	}}
+	go h.Run()
+	return h
 }
 
 func (t *ticket) prepare() (Prepared, error) {
-	p := t.service.plan(t.generation.Database, t.statement)
+	p := t.planned()
 	if p.err != nil {
 		return Prepared{}, p.err
 	}

@@ -59,7 +59,7 @@ func (c *cache) answer(t *ticket, dst []byte, options encode.Options) Answer {
 	if c.size == 0 {
 		return t.answer(dst, options)
 	}
-	p := t.service.plan(t.generation.Database, t.statement)
+	p := t.planned()
 	if p.err != nil || p.volatile {
 		return t.answer(dst, options)
 	}

@@ -3,6 +3,8 @@ package query
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/chittihq/duckling/services/gateway/internal/dialect"
 )
@@ -13,7 +15,19 @@ type plan struct {
 	sql         string // what DuckDB gets
 	translation *dialect.Translation
 	err         error
-	volatile    bool // the same data may give another result
+	volatile    bool        // the same data may give another result
+	quick       atomic.Bool // it took less than the time of that name when it ran last
+}
+
+// quick is how long a statement takes at most that others on its connection may have to wait for.
+const quick = time.Millisecond
+
+// planned is the plan of the ticket's statement.
+func (t *ticket) planned() *plan {
+	if t.plan == nil {
+		t.plan = t.service.plan(t.generation.Database, t.statement)
+	}
+	return t.plan
 }
 
 type planKey struct {

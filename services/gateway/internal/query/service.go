@@ -176,7 +176,7 @@ func (sn *Snapshot) Query(ctx context.Context, st Statement) (*Rows, error) {
 
 // open runs the ticket's statement up to its first rows.
 func (t *ticket) open() (*Rows, error) {
-	p := t.service.plan(t.generation.Database, t.statement)
+	p := t.planned()
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -224,9 +224,9 @@ func (t *ticket) drop(conn *reader.Conn, stopped bool) {
 // finish ends the ticket and counts and logs it.
 func (t *ticket) finish(err error, rows int) {
 	t.end()
-	took := time.Since(t.began)
-	t.service.metrics.observe(t.statement.Kind, took, err)
-	t.report(took, err, rows)
+	t.took = time.Since(t.began)
+	t.service.metrics.observe(t.statement.Kind, t.took, err)
+	t.report(t.took, err, rows)
 	if err != nil {
 		known := Explain(err)
 		t.span.End(rows, string(known.Code), known.Message)

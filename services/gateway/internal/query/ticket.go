@@ -27,6 +27,8 @@ type ticket struct {
 	id         uint64
 	began      time.Time
 	span       *tracing.Span
+	plan       *plan         // when it is known
+	took       time.Duration // from its arrival to its end, when it has ended
 
 	mu       sync.Mutex // guards the fields below
 	state    state

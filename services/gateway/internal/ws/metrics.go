@@ -15,10 +15,10 @@ const (
 
 // Metrics say how the connections fare.
 type Metrics struct {
-	connections, streams, subscriptions, feeds prometheus.Gauge
-	ended                                      *prometheus.CounterVec
-	exceeded                                   *prometheus.CounterVec
-	received, sent, sentBytes, reruns, updates prometheus.Counter
+	connections, streams, subscriptions, feeds            prometheus.Gauge
+	ended                                                 *prometheus.CounterVec
+	exceeded                                              *prometheus.CounterVec
+	received, sent, sentBytes, reruns, updates, handovers prometheus.Counter
 }
 
 // NewMetrics registers the package's metrics.
@@ -43,6 +43,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		sentBytes:     counter("sent_bytes_total", "Bytes of frames to clients, before compression."),
 		reruns:        counter("reruns_total", "Statements that were run for subscriptions."),
 		updates:       counter("updates_total", "Results that were sent to subscriptions."),
+		handovers:     counter("handovers_total", "Statements that were taken for quick ones and kept their connection's reader for so long that another took its place."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "duckling_gateway_ws_refused_connections_total",
 			Help: "Connections that the server refused or cut off, by reason.",

@@ -82,7 +82,7 @@ func (s *session) answer(f *frame, st query.Statement, options encode.Options, b
 	}
 	b, meta, manifest := newBuffer(), f.Meta, snapshot.Manifest()
 	b.bytes = append(begin(b.bytes, c.id, true), `,"result":`...)
-	handle := snapshot.Go(st, options, b.bytes, func(a query.Answer) {
+	handle := snapshot.Begin(st, options, b.bytes, func(a query.Answer) {
 		if a.Err != nil {
 			s.replyFailure(c, a.Err)
 			return
@@ -94,15 +94,20 @@ func (s *session) answer(f *frame, st query.Statement, options encode.Options, b
 		b.bytes = append(b.bytes, '}')
 		s.reply(c, b)
 	})
-	s.cancelBy(c, handle.Cancel)
+	alone := s.cancelBy(c, handle.Cancel)
+	if alone && s.lone && handle.Quick() {
+		return s.inTurn(handle.Run)
+	}
+	go handle.Run()
 	return nil
 }
 
-// cancelBy says how a request is stopped.
-func (s *session) cancelBy(c *call, cancel func() bool) {
+// cancelBy says how a request is stopped, and tells whether it is the only one.
+func (s *session) cancelBy(c *call, cancel func() bool) (alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.cancel = cancel
+	return len(s.calls) == 1
 }
 
 // stop answers cancel.

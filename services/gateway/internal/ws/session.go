@@ -18,7 +18,7 @@ import (
 // maxFrame is the largest frame a client may send.
 const maxFrame = 10 << 20
 
-// session is one connection. Its reader is the goroutine that run is called in. Requests run beside it and send their
+// session is one connection. One goroutine reads it. Requests run beside it, a quick one within it, and send their
 // replies themselves, in the order in which they are ready.
 type session struct {
 	server        *Server
@@ -37,6 +37,11 @@ type session struct {
 	statements statements
 	prepared   int    // how many statements got a name; only the reader uses it
 	input      []byte // the frame being read; likewise
+	lone       bool   // the client had sent nothing else when that frame was read; likewise
+	received   func() int
+	turn       atomic.Uint64 // see inTurn
+	seen       uint64        // the turn at Server.Run's last look; only that uses it
+	ended      chan *ending  // is told by the last reader why the connection ends
 
 	mu            sync.Mutex // guards the fields below
 	why           *ending
@@ -76,7 +81,7 @@ func newSession(s *Server, conn *websocket.Conn, database string, ctx context.Co
 	if !named {
 		database = "default"
 	}
-	one := &session{server: s, conn: conn, database: database, named: named, ctx: ctx, cancel: cancel, calls: make(map[string]*call)}
+	one := &session{server: s, conn: conn, database: database, named: named, ctx: ctx, cancel: cancel, calls: make(map[string]*call), received: received(conn.NetConn()), ended: make(chan *ending, 1)}
 	one.out = outbox{
 		conn: conn, net: conn.NetConn(), budget: s.limits.SendBytes, wait: s.limits.Send, broken: one.broken,
 		sent: func(frames, bytes int) {
@@ -124,7 +129,8 @@ func (s *session) run() {
 		defer late.Stop()
 	}
 	s.out.send(rowReply(welcomeID, `{"message":"Connected to Duckling WebSocket server","architecture":"generations","version":"`+s.server.version+`"}`))
-	why := s.read()
+	go s.readOn() // and not here, as a statement that cannot be stopped may keep a reader for good
+	why := <-s.ended
 	s.cancel()
 	s.mu.Lock()
 	if s.why != nil {
@@ -244,6 +250,7 @@ var errTooLarge = errors.New("the frame is too large")
 
 // next reads a message. It is valid until the next call. The limit holds for what a compressed frame unpacks to as well.
 func (s *session) next() ([]byte, error) {
+	before := s.received()
 	_, r, err := s.conn.NextReader()
 	if err != nil {
 		return nil, err
@@ -264,6 +271,7 @@ func (s *session) next() ([]byte, error) {
 		case len(in) > maxFrame:
 			return nil, errTooLarge
 		case errors.Is(err, io.EOF):
+			s.lone = s.received()-before == frameSize(len(in))
 			return in, nil
 		case err != nil:
 			return nil, err
@@ -324,7 +332,11 @@ func (s *session) handle(text []byte) *ending {
 	default:
 		err = problem(query.CodeUnknownType, "Unknown message type '"+f.Type+"'")
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, errElsewhere):
+		return endElsewhere
+	default:
 		s.fail(f.ID, err)
 	}
 	return nil
