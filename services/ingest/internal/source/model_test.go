@@ -76,6 +76,9 @@ func (m *model) apply(f *cdcv1.Frame) error {
 		clear(m.states)
 		for _, t := range b.State.GetTables() {
 			m.states[t.GetTable()] = t.GetPhase()
+			if t.GetPhase() == cdcv1.TableState_PHASE_QUARANTINED { // of one that nothing else was told of
+				m.quarantined[t.GetTable()] = t.GetReason()
+			}
 		}
 	case *cdcv1.Frame_Definition:
 		return m.define(b.Definition)
