@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 		"Of the changed rows each comparison found and mended exactly three.", bound)
 	page.Table([]string{"what", "rows", "parts", "seconds", "rows/s", "source CPU s", "ingest CPU s", "loader CPU s", "ingest MB", "loader MB", "keys that differed", "keys that changed meanwhile"}, table...)
 	page.Line("## What the source's users feel\n")
-	page.Line("Point queries (`SELECT * FROM Order WHERE id = ?`) one after the other, a millisecond apart, while other sessions make %d row changes a second. The source, NATS, the services, the changes and the queries "+
+	page.Line("Point queries (`SELECT total FROM Order WHERE id = ?`) one after the other, a millisecond apart, while other sessions make %d row changes a second. The source, NATS, the services, the changes and the queries "+
 		"share the machine, so a core that a comparison takes is one that the source lacks.", changes)
 	page.Table([]string{"beside", "queries", "p50 ms", "p99 ms", "p50 of that without", "p99 of that without"}, b.felt...)
 	return page.Save()

@@ -121,6 +121,9 @@ func ask(ctx context.Context, s *stack.Stack, method, path string, into any) err
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s %s: %s %s %w", method, path, resp.Status, body, err)
 	}
+	if err := documented(ctx, s, method, path, body); err != nil {
+		return err
+	}
 	return json.Unmarshal(body, into)
 }
 
@@ -331,6 +334,9 @@ func follow(ctx context.Context, t *testing.T, s *stack.Stack) (last func() sync
 			var status syncStatus
 			if err := json.Unmarshal([]byte(data), &status); err != nil {
 				t.Errorf("event %s: %v", data, err)
+			}
+			if err := documentedEvent(context.WithoutCancel(ctx), s, []byte(data)); err != nil {
+				t.Error(err)
 			}
 			mu.Lock()
 			newest = status
