@@ -13,8 +13,12 @@ const glance = 100 * time.Millisecond
 // watch calls gone once when the client closes its side of the connection, from another goroutine, until stop is called. The
 // HTTP server does not tell this itself: it reads from the connection only between requests.
 func watch(conn net.Conn, gone func()) (stop func()) {
-	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = secured.NetConn()
+	for { // TLS and what counts bytes
+		around, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = around.NetConn()
 	}
 	socket, ok := conn.(syscall.Conn)
 	if !ok {

@@ -224,7 +224,7 @@ func (s *server) dial(sql, format string) net.Conn {
 }
 
 func TestClientThatGoesAwayEndsItsQuery(t *testing.T) {
-	s := shop(t)
+	s := shop(t, func(c *Config) { c.QueryTimeout = time.Hour })
 	const long = "SELECT count(*) FROM range(1000000000) a, range(1000) b"
 	for _, c := range []struct{ sql, format string }{
 		{long, "json"}, {long, "ndjson"}, // nothing has been sent yet

@@ -72,6 +72,9 @@ func (c *counting) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // as the connection itself
 }
 
+// NetConn is the connection that is counted.
+func (c *counting) NetConn() net.Conn { return c.Conn }
+
 // Count makes a listener's connections ones of which a session can tell whether its client has sent more than one frame.
 func Count(listener net.Listener) net.Listener { return &countingListener{listener} }
 
