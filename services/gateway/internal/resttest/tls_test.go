@@ -54,7 +54,9 @@ func TestTLS(t *testing.T) {
 	first := certificate(t, certFile, keyFile)
 	data := t.TempDir()
 	publish(t, data, "default")
-	s := start(t, data, func(c *Config) { c.Access.TLSCertFile, c.Access.TLSKeyFile, c.QueryTimeout = certFile, keyFile, time.Hour })
+	s := start(t, data, func(c *Config) {
+		c.Access.TLSCertFile, c.Access.TLSKeyFile, c.QueryTimeout = certFile, keyFile, time.Hour
+	})
 	served := func() *big.Int {
 		conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the certificate itself is looked at
 		if err != nil {
