@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/chittihq/duckling/pkg/duck"
 	"github.com/chittihq/duckling/pkg/generation"
 	duckling "github.com/chittihq/duckling/sdk/go"
-	"github.com/chittihq/duckling/testkit/stack"
 	"github.com/chittihq/duckling/testkit/usage"
 )
 
@@ -257,19 +255,9 @@ func (b *bench) reported(ctx context.Context, name string, into *costs) error {
 }
 
 func (b *bench) ask(ctx context.Context, method, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+b.Stack.Addr+path, http.NoBody)
+	body, err := b.Stack.Ask(ctx, method, path)
 	if err != nil {
 		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+stack.Key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s %s: %w", method, path, resp.Status, body, err)
 	}
 	return json.Unmarshal(body, into)
 }

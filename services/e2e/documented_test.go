@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -92,19 +91,9 @@ func schemaOf(ctx context.Context, s *stack.Stack, name string) (*jsonschema.Sch
 }
 
 func readDocument(ctx context.Context, s *stack.Stack) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr+"/openapi.json", http.NoBody)
+	text, err := s.Ask(ctx, http.MethodGet, "/openapi.json")
 	if err != nil {
 		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+stack.Key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET /openapi.json: %s %.200s %w", resp.Status, text, err)
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {

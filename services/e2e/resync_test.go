@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -107,19 +106,9 @@ func (s *syncStatus) table(name string) (one syncTable) {
 
 // ask sends the gateway a request and decodes its answer.
 func ask(ctx context.Context, s *stack.Stack, method, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.Addr+path, http.NoBody)
+	body, err := s.Ask(ctx, method, path)
 	if err != nil {
 		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+stack.Key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s %s %w", method, path, resp.Status, body, err)
 	}
 	if err := documented(ctx, s, method, path, body); err != nil {
 		return err

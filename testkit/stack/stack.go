@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -135,21 +136,31 @@ func (s *Stack) Services() []*Service {
 // Ready waits until the gateway is ready, and fails early when a service has ended.
 func (s *Stack) Ready(ctx context.Context) error {
 	return s.await(ctx, "the gateway to be ready", func() error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr+"/health/ready", http.NoBody)
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", "Bearer "+Key)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answers %s", resp.Status)
-		}
-		return nil
+		_, err := s.Ask(ctx, http.MethodGet, "/health/ready")
+		return err
 	})
+}
+
+// Ask sends the gateway a request with the stack's key and returns the answer; one with another status than 200 is an error.
+func (s *Stack) Ask(ctx context.Context, method, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.Addr+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+Key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s %s: %s %s", method, path, resp.Status, body)
+	}
+	return body, nil
 }
 
 func (s *Stack) reachable(ctx context.Context) error {

@@ -35,10 +35,10 @@ type session struct {
 	ponged atomic.Bool
 
 	statements statements
-	prepared   int    // how many statements got a name; only the reader uses it
-	input      []byte // the frame being read; likewise
-	lone       bool   // the client had sent nothing else when that frame was read; likewise
-	received   func() int
+	prepared   int           // how many statements got a name; only the reader uses it
+	input      []byte        // the frame being read; likewise
+	lone       bool          // the client had sent nothing else when that frame was read; likewise
+	received   func() int    // see the function of that name
 	turn       atomic.Uint64 // see inTurn
 	seen       uint64        // the turn at Server.Run's last look; only that uses it
 	ended      chan *ending  // is told by the last reader why the connection ends
