@@ -72,7 +72,7 @@ test-sdk: $(SDK)/node_modules $(SDK)/test/nodes/node_modules
 RUNS ?= 10
 .PHONY: soak
 soak: build testdb ## Run the random fault tests RUNS times, each with a new seed.
-	go test -tags soak -timeout 10h -p 1 -count $(RUNS) -failfast -run 'Random|Crashes|Killed' ./services/ingest/... ./services/loader/... ./services/e2e
+	go test -timeout 10h -p 1 -count $(RUNS) -failfast -run 'Random|Crashes|Killed' ./services/ingest/... ./services/loader/... ./services/e2e
 
 .PHONY: bench
 bench: build testdb ## Run the benchmarks one after the other and rewrite bench/results/.

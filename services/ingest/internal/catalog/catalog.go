@@ -24,8 +24,9 @@ type Table struct {
 	Name    string
 	Comment string
 	Columns []mysqltype.Column
-	// Key names the columns that tell rows apart, in key order, and Index the index they belong to: the primary
-	// key, or the first unique index that allows no null. Both are empty for a table without.
+	// Key names the columns that tell rows apart, in key order, and Index the index they belong to: the primary key or,
+	// without one, the unique index that the source takes for it, and tells of as the key of each row that it logs. Both are empty for a table
+	// without.
 	Key   []string
 	Index string
 	// Transactional is false for engines whose writes are seen before they are committed.
@@ -103,7 +104,7 @@ func Read(ctx context.Context, s *server.Server, names ...string) (map[string]*T
 			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
 		}
 	}
-	r := reader{ctx: ctx, conn: conn, flavor: s.Flavor, schema: s.Schema, names: names, tables: map[string]*Table{}}
+	r := reader{ctx: ctx, conn: conn, flavor: s.Flavor, schema: s.Schema, names: names, tables: map[string]*Table{}, identifying: map[string][]string{}}
 	for _, step := range []func() error{r.readTables, r.readColumns, r.readKeys} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("reading the tables of %q: %w", s.Schema, err)
@@ -121,6 +122,13 @@ type reader struct {
 	schema string
 	names  []string
 	tables map[string]*Table
+	// identifying names the columns of each table's key as the source has them, in the table's order.
+	identifying map[string][]string
+}
+
+// SameNames says that two lists hold the same names, each once, in whichever order.
+func SameNames(a, b []string) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(name string) bool { return !slices.Contains(b, name) })
 }
 
 // query runs a statement on an information_schema view for the tables asked for.
@@ -165,7 +173,7 @@ func (r *reader) readTables() error {
 func (r *reader) readColumns() error {
 	rows, err := r.query(`SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(NUMERIC_PRECISION, 0),
 		COALESCE(NUMERIC_SCALE, 0), COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), COALESCE(CHARACTER_SET_NAME, ''),
-		IS_NULLABLE, COLUMN_COMMENT, COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS`, " ORDER BY TABLE_NAME, ORDINAL_POSITION")
+		IS_NULLABLE, COLUMN_COMMENT, COLUMN_DEFAULT, EXTRA, COLUMN_KEY = 'PRI' FROM information_schema.COLUMNS`, " ORDER BY TABLE_NAME, ORDINAL_POSITION")
 	if err != nil {
 		return err
 	}
@@ -174,7 +182,8 @@ func (r *reader) readColumns() error {
 		var table, nullable, extra string
 		var s mysqltype.SchemaColumn
 		var value sql.NullString
-		err := rows.Scan(&table, &s.Name, &s.DataType, &s.ColumnType, &s.Precision, &s.Scale, &s.Length, &s.Charset, &nullable, &s.Comment, &value, &extra)
+		var identifies bool
+		err := rows.Scan(&table, &s.Name, &s.DataType, &s.ColumnType, &s.Precision, &s.Scale, &s.Length, &s.Charset, &nullable, &s.Comment, &value, &extra, &identifies)
 		if err != nil {
 			return err
 		}
@@ -191,13 +200,16 @@ func (r *reader) readColumns() error {
 			column.SetDefault(value.String, r.flavor == binlog.MariaDB)
 		}
 		t.Columns = append(t.Columns, column)
+		if identifies {
+			r.identifying[table] = append(r.identifying[table], s.Name)
+		}
 	}
 	return rows.Err()
 }
 
-// readKeys picks each table's key. Indexes on expressions have no column names and identify nothing we can see.
+// readKeys finds each table's key, the index on the columns that its rows are told apart by.
 func (r *reader) readKeys() error {
-	rows, err := r.query(`SELECT TABLE_NAME, INDEX_NAME, COALESCE(COLUMN_NAME, ''), SUB_PART IS NOT NULL, NULLABLE
+	rows, err := r.query(`SELECT TABLE_NAME, INDEX_NAME, COALESCE(COLUMN_NAME, ''), SUB_PART IS NOT NULL
 		FROM information_schema.STATISTICS`, ` AND NON_UNIQUE = 0
 		ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX`)
 	if err != nil {
@@ -207,13 +219,14 @@ func (r *reader) readKeys() error {
 	type candidate struct {
 		index string
 		key   []string
-		unfit bool
+		// prefix: on a part of a column, which only a primary key may be.
+		prefix bool
 	}
 	found := map[string][]*candidate{}
 	for rows.Next() {
-		var table, index, column, nullable string
+		var table, index, column string
 		var prefix bool
-		if err := rows.Scan(&table, &index, &column, &prefix, &nullable); err != nil {
+		if err := rows.Scan(&table, &index, &column, &prefix); err != nil {
 			return err
 		}
 		list := found[table]
@@ -223,8 +236,7 @@ func (r *reader) readKeys() error {
 		}
 		c := list[len(list)-1]
 		c.key = append(c.key, column)
-		// A key on prefixes identifies rows too, but only the primary key's columns come with every row as such.
-		c.unfit = c.unfit || column == "" || nullable == "YES" || prefix && index != "PRIMARY"
+		c.prefix = c.prefix || prefix && index != "PRIMARY"
 	}
 	if err := rows.Err(); err != nil {
 		return err
@@ -234,7 +246,7 @@ func (r *reader) readKeys() error {
 		if !ok {
 			continue
 		}
-		if i := slices.IndexFunc(list, func(c *candidate) bool { return !c.unfit }); i >= 0 {
+		if i := slices.IndexFunc(list, func(c *candidate) bool { return !c.prefix && SameNames(c.key, r.identifying[name]) }); i >= 0 {
 			t.Key, t.Index = list[i].key, list[i].index
 		}
 	}

@@ -81,12 +81,7 @@ func (p *parser) alterClause(s *Statement) {
 		p.add(s, rewrites)
 	case "DROP":
 		switch {
-		case p.accept("PRIMARY"):
-			s.DroppedIndexes = append(s.DroppedIndexes, "PRIMARY")
-		case p.accept("INDEX", "KEY", "CONSTRAINT"):
-			p.ifExists()
-			s.DroppedIndexes = append(s.DroppedIndexes, p.next().text)
-		case p.accept("FOREIGN", "CHECK"):
+		case p.accept("INDEX", "KEY", "PRIMARY", "CONSTRAINT", "FOREIGN", "CHECK"):
 		case p.accept("PARTITION"):
 			rewrites("a partition was dropped")
 		default:

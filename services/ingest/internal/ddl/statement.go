@@ -38,8 +38,6 @@ type Statement struct {
 	Added []Column
 	// Dropped names the columns that an Alter drops.
 	Dropped []string
-	// DroppedIndexes names the indexes that an Alter drops, PRIMARY among them.
-	DroppedIndexes []string
 	// Rewrites says why an Alter may have changed rows that exist or how they read; empty if it has not.
 	Rewrites string
 	// RenamedTo is an Alter's new name for its table, if any.
@@ -177,7 +175,7 @@ func (p *parser) drop() Statement {
 		p.ifExists()
 		return Statement{Kind: Drop, Tables: p.names()}
 	case p.peek().is("INDEX", "ONLINE", "OFFLINE"):
-		return p.dropIndex()
+		return p.index()
 	}
 	return Statement{}
 }
@@ -190,16 +188,6 @@ func (p *parser) index() Statement {
 		}
 	}
 	return Statement{}
-}
-
-func (p *parser) dropIndex() Statement {
-	p.accept("ONLINE", "OFFLINE")
-	p.accept("INDEX")
-	p.ifExists()
-	dropped := p.next().text
-	s := p.index()
-	s.DroppedIndexes = []string{dropped}
-	return s
 }
 
 func (p *parser) rename() Statement {

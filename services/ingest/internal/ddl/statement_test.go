@@ -78,24 +78,6 @@ func TestParseDroppedColumns(t *testing.T) {
 	}
 }
 
-func TestParseDroppedIndexes(t *testing.T) {
-	for sql, want := range map[string][]string{
-		"ALTER TABLE t DROP PRIMARY KEY, DROP INDEX `a b`, DROP KEY IF EXISTS c": {"PRIMARY", "a b", "c"},
-		"ALTER TABLE t DROP CONSTRAINT `u`, DROP a":                              {"u"},
-		"ALTER TABLE t DROP FOREIGN KEY f, DROP CHECK c, ADD PRIMARY KEY (a)":    nil,
-		"DROP INDEX u ON t":                                  {"u"},
-		"DROP INDEX IF EXISTS `u` ON t LOCK=NONE":            {"u"},
-		"DROP ONLINE INDEX `PRIMARY` ON `db`.`t`":            {"PRIMARY"},
-		"CREATE UNIQUE INDEX u ON t (a)":                     nil,
-		"ALTER TABLE t RENAME INDEX a TO b":                  nil,
-		"ALTER TABLE t /*!50000 DROP INDEX a */, DROP KEY b": {"a", "b"},
-	} {
-		if got := Parse(sql, "db"); !reflect.DeepEqual(got.DroppedIndexes, want) || got.Kind != Alter || got.Rewrites != "" || got.Tables[0].Table != "t" {
-			t.Errorf("%s\n got %+v, want that it drops the indexes %v of t", sql, got, want)
-		}
-	}
-}
-
 func TestParseRewrites(t *testing.T) {
 	for _, sql := range []string{
 		"ALTER TABLE t MODIFY a INT", "ALTER TABLE t CHANGE a b INT",

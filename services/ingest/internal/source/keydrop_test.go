@@ -2,8 +2,8 @@ package source
 
 import "testing"
 
-// What tells a table's rows apart may go and come back, or the table may have another name, before the schema is asked. Rows that are equal in
-// their former key come in between, and are told apart all the same.
+// What tells a table's rows apart may come, or go and come back, or the table may have another name, before the schema is asked. Rows that are
+// equal in the key come in between, and are told apart all the same.
 func TestKeysThatWentBeforeTheSchemaWasRead(t *testing.T) {
 	flavors(t, func(t *testing.T, r *rig) {
 		names := []string{"altered", "indexed", "renamed", "restored", "unaffected"}
@@ -21,7 +21,8 @@ func TestKeysThatWentBeforeTheSchemaWasRead(t *testing.T) {
 			"ALTER TABLE renamed DROP PRIMARY KEY", "INSERT INTO renamed VALUES (1, 10)", "DELETE FROM renamed WHERE a = 1", "RENAME TABLE renamed TO another",
 			"INSERT INTO another VALUES (2, 20), (2, 20)",
 			"ALTER TABLE restored DROP PRIMARY KEY", "INSERT INTO restored VALUES (1, 10), (1, 11)", "DELETE FROM restored WHERE a IN (1, 11)", "ALTER TABLE restored ADD PRIMARY KEY (id)",
-			"ALTER TABLE unaffected DROP INDEX other", "UPDATE unaffected SET a = 30 WHERE id = 3")
+			"CREATE TABLE made (id INT NOT NULL, a INT)", "INSERT INTO made VALUES (1, 1), (1, 10), (2, 2)", "DELETE FROM made WHERE a = 1", "ALTER TABLE made ADD PRIMARY KEY (id)",
+			"ALTER TABLE unaffected DROP INDEX other", "ALTER TABLE unaffected ADD UNIQUE u (id)", "CREATE UNIQUE INDEX v ON unaffected (id)", "UPDATE unaffected SET a = 30 WHERE id = 3")
 		r.start()
 		r.converge()
 		if times, reasons := r.copied("unaffected"); times["unaffected"] != 1 {

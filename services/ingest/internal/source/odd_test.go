@@ -27,10 +27,14 @@ func TestCreatedWithRowsAndAltered(t *testing.T) {
 		stop := r.start()
 		r.converge()
 		stop()
-		r.exec("CREATE TABLE made AS SELECT * FROM origin", "ALTER TABLE made CHANGE id number BIGINT NOT NULL, ADD PRIMARY KEY (number)", "INSERT INTO made VALUES (3, 'c')", "INSERT INTO origin VALUES (3, 'c')")
+		r.exec("CREATE TABLE made AS SELECT * FROM origin", "ALTER TABLE made CHANGE id number BIGINT NOT NULL", "INSERT INTO made VALUES (3, 'c')", "INSERT INTO origin VALUES (3, 'c')",
+			"CREATE TABLE keyed AS SELECT * FROM origin", "ALTER TABLE keyed ADD PRIMARY KEY (id)", "INSERT INTO keyed VALUES (4, 'd')",
+			"CREATE TABLE another (UNIQUE u (id)) AS SELECT * FROM origin", "ALTER TABLE another MODIFY v VARCHAR(20) NOT NULL, ADD PRIMARY KEY (v)", "INSERT INTO another VALUES (4, 'd')")
 		r.start()
 		r.converge()
-		r.recopied(nil, []string{"origin", "made"}, "is not in the table's rows")
+		r.recopied(nil, []string{"origin", "made"}, "made: its rows do not have the columns")
+		r.recopied(nil, []string{"keyed"}, "keyed: its rows are told apart by another key")
+		r.recopied(nil, []string{"another"}, "another: its rows are told apart by another key")
 	})
 }
 

@@ -58,11 +58,12 @@ func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
 		}
 	}
 	var columns []mysqltype.Column
+	// The key that the rows have, which the schema may have of a later time: until it came, or while it was gone, rows could be equal in it.
 	key := m.Key
 	if t.known != nil {
 		columns = t.known.Columns
-		if len(key) == 0 {
-			key = t.known.Key
+		if catalog.SameNames(key, t.known.Key) {
+			key = t.known.Key // in another order if there are indexes in both
 		}
 	}
 	find := func(collation uint64) (*mysqltype.Charset, error) { return r.charsets.Find(ctx, collation) }
@@ -71,7 +72,11 @@ func (r *run) newView(ctx context.Context, m *binlog.TableMap) (*view, error) {
 		return nil, r.condemn(m.Name, err.Error())
 	}
 	def := catalog.Define(m.Name, image.Columns, key, "")
-	if def.GetFingerprint() != t.fingerprint {
+	switch {
+	case def.GetFingerprint() == t.fingerprint:
+	case t.known != nil && !catalog.SameNames(key, t.known.Key):
+		return nil, r.condemn(m.Name, "its rows are told apart by another key than its definition's")
+	default:
 		return nil, r.condemn(m.Name, "its rows do not have the columns that were expected")
 	}
 	if t.definition != nil {

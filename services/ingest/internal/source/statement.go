@@ -69,13 +69,20 @@ func (r *run) statementWithin(ctx context.Context, e *binlog.Event) error {
 	return nil
 }
 
-// awaitDefinitions waits until the schema shows the tables that a statement has defined, so that one which is not there is
-// gone and not yet to come.
+// awaitDefinitions waits until the schema shows the tables that a statement has defined, or given their names, so that one which
+// is not there is gone and not yet to come.
 func (r *run) awaitDefinitions(ctx context.Context, s ddl.Statement, gtid binlog.GTID) error {
-	if s.Kind != ddl.Create && s.Kind != ddl.Alter {
-		return nil
+	var names []ddl.Name
+	switch s.Kind {
+	case ddl.Create, ddl.Alter:
+		names = s.Tables
+		if s.RenamedTo != nil {
+			names = append(slices.Clip(names), *s.RenamedTo)
+		}
+	case ddl.Rename:
+		names = s.To
 	}
-	for _, name := range s.Tables {
+	for _, name := range names {
 		if name.Schema != r.server.Schema || !r.follows(name.Table) {
 			continue
 		}
@@ -338,10 +345,6 @@ func (r *run) planAlter(ctx context.Context, t *table, s ddl.Statement) (*cdcv1.
 	}
 	if s.Rewrites != "" {
 		return quarantine(s.Rewrites)
-	}
-	if slices.ContainsFunc(s.DroppedIndexes, t.keyedBy) {
-		// What the schema says of the table now may be later, when the index was there again: between, rows could be equal in their key.
-		return quarantine("the index of its key was dropped")
 	}
 	found, err := r.describe(ctx, t.name)
 	if err != nil {

@@ -34,12 +34,6 @@ func (t *table) followed() bool {
 	return t.phase == cdcv1.TableState_PHASE_STREAMING || t.phase == cdcv1.TableState_PHASE_COPYING
 }
 
-// keyedBy says that an index may be the one whose columns tell the table's rows apart.
-func (t *table) keyedBy(index string) bool {
-	return len(t.definition.GetKey()) > 0 &&
-		(t.known == nil || t.known.Definition().GetFingerprint() != t.fingerprint || strings.EqualFold(t.known.Index, index))
-}
-
 // spareable says that a copy that begins now, and does not freeze the table, may be given up; of nil none may.
 func (t *table) spareable() bool {
 	return t != nil && (t.phase == cdcv1.TableState_PHASE_STREAMING || t.phase == cdcv1.TableState_PHASE_COPYING && t.spare)
