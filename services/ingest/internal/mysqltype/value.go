@@ -98,14 +98,14 @@ func unfilled(decimal []byte) []byte {
 	return decimal
 }
 
-// storedUUID writes MariaDB's UUID. Versions 1 to 5 are stored with their five
-// groups in reverse order, so that version 1 sorts by time, and the variant's
-// first bit, always set, then stands where other UUIDs have their version's, never set.
-// Source: sql_type_uuid.h of MariaDB 10.11.
+// storedUUID writes MariaDB's UUID. Those with a version up to 5 are stored with their five groups in reverse order, so that
+// version 1 sorts by time: the variant's first bit, which is set, then stands where others have their version, and their version
+// where others have their variant. The server goes by bytes 6 and 8 of what it stored, also where that is another value than was written.
+// Source: sql_type_uuid.h of MariaDB 10.11, rec_need_swap.
 func storedUUID(v []byte) string {
 	var u [16]byte
 	copy(u[:], v)
-	if s := u; s[6]&0x80 != 0 {
+	if s := u; s[6]&0x80 != 0 && s[8] != 0 && s[8] <= 0x80 {
 		copy(u[0:4], s[12:16])
 		copy(u[4:6], s[10:12])
 		copy(u[6:8], s[8:10])
