@@ -61,7 +61,7 @@ func (d *decoder) handle(e *replication.BinlogEvent) error {
 		d.xa = ev.Flags&flagPreparedXA != 0
 		return nil
 	case *replication.QueryEvent:
-		return d.query(string(ev.Schema), string(ev.Query), e.Header)
+		return d.query(ev, e.Header)
 	case *replication.XIDEvent:
 		return d.end(&Event{Kind: End}, e.Header)
 	case *replication.TableMapEvent:
@@ -103,7 +103,8 @@ func (d *decoder) begin(gtid GTID, commitTime int64, h *replication.EventHeader)
 }
 
 // query handles text events: the frame of a transaction, or a statement.
-func (d *decoder) query(schema, sql string, h *replication.EventHeader) error {
+func (d *decoder) query(q *replication.QueryEvent, h *replication.EventHeader) error {
+	sql := string(q.Query)
 	word, rest, _ := strings.Cut(strings.TrimSpace(sql), " ")
 	switch strings.ToUpper(word) {
 	case "BEGIN":
@@ -122,7 +123,8 @@ func (d *decoder) query(schema, sql string, h *replication.EventHeader) error {
 	case "XA":
 		return d.xaQuery(sql, strings.TrimSpace(rest), h)
 	}
-	e := &Event{Kind: Statement, Schema: schema, SQL: sql, Alone: !d.inside}
+	e := &Event{Kind: Statement, Schema: string(q.Schema), SQL: sql, Alone: !d.inside}
+	e.Collation, e.NoEscapes = session(q.StatusVars)
 	if e.Alone {
 		return d.end(e, h)
 	}

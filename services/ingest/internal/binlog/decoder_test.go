@@ -83,3 +83,17 @@ func TestFilesBeyondFourGiB(t *testing.T) {
 		t.Errorf("after the file's end: %v, %v, want what ends at 500", sent, err)
 	}
 }
+
+// What stands in front of a statement may be anything, cut anywhere: it is read as far as it is known.
+func TestSessionOfAStatement(t *testing.T) {
+	whole := []byte{0, 1, 0, 0, 0, 1, 0, 0, 0x10, 0, 0, 0, 0, 0, 6, 3, 's', 't', 'd', 3, 2, 0, 1, 0, 4, 8, 0, 33, 0, 255, 0}
+	for n := range len(whole) + 1 {
+		collation, plain := session(whole[:n])
+		if want := map[bool]uint64{true: 8}[n >= 27]; collation != want || plain != (n >= 14) {
+			t.Errorf("of %d bytes: collation %d, backslashes for themselves: %v", n, collation, plain)
+		}
+	}
+	if collation, _ := session(append([]byte{77, 1}, whole...)); collation != 0 {
+		t.Errorf("after a value that is not known: collation %d", collation)
+	}
+}

@@ -46,6 +46,9 @@ type Event struct {
 
 	// Statement
 	Schema, SQL string
+	// Collation is that of SQL's characters, 0 where that is not known. NoEscapes: a backslash in its strings stands for itself.
+	Collation uint64
+	NoEscapes bool
 	// Alone: the statement is a transaction by itself, and ends here.
 	Alone bool
 

@@ -31,7 +31,7 @@ func (p *parser) alter() Statement {
 	p.ifExists()
 	s.Tables = []Name{p.name()}
 	for _, clause := range split(p.tokens) {
-		c := &parser{tokens: clause, schema: p.schema}
+		c := p.clause(clause)
 		for c.accept("WAIT", "NOWAIT") || c.peek().kind == number {
 			if c.peek().kind == number {
 				c.next()
@@ -149,7 +149,7 @@ func (p *parser) add(s *Statement, rewrites func(string)) {
 		p.tokens = p.tokens[:n-1] // the closing parenthesis
 	}
 	for _, definition := range split(p.tokens) {
-		d := &parser{tokens: definition, schema: p.schema}
+		d := p.clause(definition)
 		if d.peek().is("INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK") {
 			continue
 		}

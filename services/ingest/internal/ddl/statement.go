@@ -3,6 +3,18 @@
 // rows copied earlier still stand, and says so when it cannot tell.
 package ddl
 
+import "strings"
+
+// Session is what the session of a statement had set, as far as it matters for reading it.
+type Session struct {
+	// Schema is its database.
+	Schema string
+	// NoEscapes: a backslash in a string stands for itself (NO_BACKSLASH_ESCAPES).
+	NoEscapes bool
+	// LowerNames: the server keeps names of databases and tables in lower case, however they are written.
+	LowerNames bool
+}
+
 // Kind says what a statement does, as far as a copy of the data is concerned.
 type Kind uint8
 
@@ -32,6 +44,8 @@ type Statement struct {
 	To []Name
 	// Schema of DropSchema.
 	Schema string
+	// Replaces: a Create that takes the place of a table, if there is one.
+	Replaces bool
 	// IfNotExists: a Create that may have done nothing.
 	IfNotExists bool
 	// Added are the columns that an Alter adds.
@@ -61,12 +75,15 @@ type Literal struct {
 	Null   bool
 }
 
-// Parse reads a statement that was logged with schema as the session's database.
-func Parse(sql, schema string) Statement {
-	p := &parser{tokens: tokenize(sql), schema: schema}
+// Parse reads a statement of the session.
+func (s Session) Parse(sql string) Statement {
+	p := &parser{tokens: tokenize(sql, !s.NoEscapes), schema: s.Schema, lower: s.LowerNames}
 	if p.accept("USE") { // in front of a statement that was kept together with its database
-		p.schema = p.next().text
+		p.schema = p.stored()
 		p.acceptMark(";")
+	}
+	if p.peek().is("SET") {
+		p.settings()
 	}
 	switch p.next().upper {
 	case "CREATE":
@@ -91,6 +108,27 @@ func Parse(sql, schema string) Statement {
 type parser struct {
 	tokens []token
 	schema string
+	lower  bool
+}
+
+// clause reads some of the tokens by themselves.
+func (p *parser) clause(tokens []token) *parser {
+	return &parser{tokens: tokens, schema: p.schema, lower: p.lower}
+}
+
+// settings skips what MariaDB lets a statement set for itself: SET STATEMENT a = 1, b = (2) FOR.
+func (p *parser) settings() {
+	if len(p.tokens) < 2 || !p.tokens[1].is("STATEMENT") {
+		return
+	}
+	for len(p.tokens) > 0 {
+		switch t := p.next(); {
+		case t.mark("("):
+			p.skipParentheses()
+		case t.is("FOR"):
+			return
+		}
+	}
 }
 
 func (p *parser) peek() token {
@@ -134,10 +172,18 @@ func (p *parser) ifExists() bool {
 	return p.accept("EXISTS")
 }
 
+// stored is the name of a table or a database as the server keeps it.
+func (p *parser) stored() string {
+	if p.lower {
+		return strings.ToLower(p.next().text)
+	}
+	return p.next().text
+}
+
 func (p *parser) name() Name {
-	first := p.next().text
+	first := p.stored()
 	if p.acceptMark(".") {
-		return Name{Schema: first, Table: p.next().text}
+		return Name{Schema: first, Table: p.stored()}
 	}
 	return Name{Schema: p.schema, Table: first}
 }
@@ -152,8 +198,9 @@ func (p *parser) names() (out []Name) {
 }
 
 func (p *parser) create() Statement {
-	if p.accept("OR") {
-		p.accept("REPLACE")
+	replaces := p.accept("OR") && p.accept("REPLACE")
+	if replaces && p.accept("DATABASE", "SCHEMA") {
+		return Statement{Kind: DropSchema, Schema: p.stored()}
 	}
 	if p.peek().is("UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "INDEX", "ONLINE", "OFFLINE") {
 		return p.index()
@@ -161,7 +208,7 @@ func (p *parser) create() Statement {
 	if !p.accept("TABLE") {
 		return Statement{} // views, triggers, temporary tables, ...
 	}
-	s := Statement{Kind: Create, IfNotExists: p.ifExists()}
+	s := Statement{Kind: Create, Replaces: replaces, IfNotExists: p.ifExists()}
 	s.Tables = []Name{p.name()}
 	return s
 }
@@ -170,7 +217,7 @@ func (p *parser) drop() Statement {
 	switch {
 	case p.accept("DATABASE", "SCHEMA"):
 		p.ifExists()
-		return Statement{Kind: DropSchema, Schema: p.next().text}
+		return Statement{Kind: DropSchema, Schema: p.stored()}
 	case p.accept("TABLE", "TABLES"):
 		p.ifExists()
 		return Statement{Kind: Drop, Tables: p.names()}

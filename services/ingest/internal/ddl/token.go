@@ -35,7 +35,7 @@ func (t token) mark(c string) bool { return t.kind == mark && t.text == c }
 
 // tokenize cuts a statement into tokens. Comments vanish, but what stands in /*! and
 // /*M! counts, for the server executes it. It never fails: what is cut short ends with the statement.
-func tokenize(sql string) []token {
+func tokenize(sql string, escapes bool) []token {
 	var out []token
 	for i := 0; i < len(sql); {
 		c := sql[i]
@@ -66,7 +66,7 @@ func tokenize(sql string) []token {
 			out = append(out, token{kind: quoted, text: s})
 			i += n
 		case c == '\'' || c == '"':
-			s, n := unquote(sql[i:], true)
+			s, n := unquote(sql[i:], escapes)
 			out = append(out, token{kind: text, text: s, ansi: c == '"'})
 			i += n
 		case isDigit(c), c == '.' && i+1 < len(sql) && isDigit(sql[i+1]) && !afterName(out):

@@ -129,6 +129,14 @@ func (c *Charset) text(s []byte) (string, error) {
 	return string(mended(s)), nil
 }
 
+// Text is text in this character set as UTF-8, with U+FFFD for what is no character.
+func (c *Charset) Text(s string) string {
+	if out, err := c.text([]byte(s)); err == nil {
+		return out
+	}
+	return string(mended([]byte(s)))
+}
+
 // appendUTF8 adds text to a TEXT column, which must hold valid UTF-8. Servers check most of what they store, but older
 // versions and LOAD DATA let damage in, and UCS-2 and UTF-8 columns may hold surrogates.
 func appendUTF8(b *frame.ColumnBuilder, text []byte) {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -36,7 +37,7 @@ func (c Config) Address() string {
 // Server is a source that answered. Its methods may be called from several goroutines.
 type Server struct {
 	DB      *sql.DB
-	Schema  string
+	Schema  string // as the server writes it
 	Flavor  binlog.Flavor
 	Version string
 	// ID names the server among those of its topology: its server_uuid, or "server_id:<n>" on MariaDB.
@@ -45,6 +46,8 @@ type Server struct {
 	GTID bool
 	// BinlogOff is true when the server keeps no binlog at all.
 	BinlogOff bool
+	// LowerNames: it keeps names of databases and tables in lower case, however statements write them.
+	LowerNames bool
 
 	seen seen
 }
@@ -55,7 +58,7 @@ func Connect(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the connection to MySQL at %s: %w", cfg.Address(), err)
 	}
-	s := &Server{DB: sql.OpenDB(connector), Schema: cfg.Schema}
+	s := &Server{DB: sql.OpenDB(connector)}
 	if err := s.identify(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("connecting to MySQL at %s as %q: %w", cfg.Address(), cfg.User, explain(err))
@@ -81,9 +84,7 @@ func driverConfig(cfg Config) *mysql.Config {
 	c.Timeout = 10 * time.Second
 	c.MaxAllowedPacket = 1 << 30 // rows of the largest BLOBs
 	c.Collation = "utf8mb4_general_ci"
-	// A fast source fills many packets at once; the driver alone would read 4 KiB at a time. The
-	// liveness check needs the bare connection.
-	c.CheckConnLiveness = false
+	// A fast source fills many packets at once; the driver alone would read 4 KiB at a time.
 	dialer := &net.Dialer{Timeout: c.Timeout, KeepAlive: 15 * time.Second}
 	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dialer.DialContext(ctx, network, address)
@@ -92,13 +93,7 @@ func driverConfig(cfg Config) *mysql.Config {
 		}
 		return &bufferedConn{Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}, nil
 	}
-	c.Params = map[string]string{
-		"time_zone": "'+00:00'",
-		// No mode that changes how values read: neither padded CHARs nor quotes that mean something else.
-		"sql_mode": "''",
-		// A copy waits for its reader for as long as the stream has precedence.
-		"net_write_timeout": "3600",
-	}
+	c.Params = sessionSettings
 	c.Logger = &mysql.NopLogger{} // it would print what comes back as an error anyway
 	return c
 }
@@ -110,9 +105,16 @@ type bufferedConn struct {
 
 func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
+// SyscallConn lets the driver see whether the server has closed a connection that was idle. Nothing is in the buffer then.
+func (c *bufferedConn) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(syscall.Conn).SyscallConn()
+}
+
 func (s *Server) identify(ctx context.Context) error {
 	var logBin string
-	if err := s.DB.QueryRowContext(ctx, "SELECT VERSION(), @@GLOBAL.log_bin").Scan(&s.Version, &logBin); err != nil {
+	err := s.DB.QueryRowContext(ctx, "SELECT VERSION(), @@GLOBAL.log_bin, @@GLOBAL.lower_case_table_names = 1, DATABASE()").
+		Scan(&s.Version, &logBin, &s.LowerNames, &s.Schema)
+	if err != nil {
 		return err
 	}
 	s.BinlogOff = logBin == "0" || strings.EqualFold(logBin, "OFF")

@@ -170,7 +170,7 @@ func (r *run) completeCut(ctx context.Context, cut *cutStatement) error {
 	if cut == nil {
 		return nil
 	}
-	s := ddl.Parse(cut.sql, r.server.Schema)
+	s := ddl.Session{Schema: r.server.Schema, LowerNames: r.server.LowerNames}.Parse(cut.sql)
 	first := cut.next
 	if s.Kind == ddl.DropSchema {
 		first = 0 // what was dropped is not listed any more

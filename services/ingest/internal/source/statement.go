@@ -18,7 +18,10 @@ func (r *run) statement(ctx context.Context, e *binlog.Event) error {
 	if err := r.writer.Flush(ctx); err != nil {
 		return err
 	}
-	s := ddl.Parse(e.SQL, e.Schema)
+	s, err := r.parse(ctx, e)
+	if err != nil {
+		return err
+	}
 	if s.Kind == ddl.Write {
 		return r.condemnWritten(ctx, s)
 	}
@@ -42,7 +45,10 @@ func (r *run) statement(ctx context.Context, e *binlog.Event) error {
 // statementWithin handles a statement inside a transaction: the CREATE of CREATE TABLE ... SELECT, or rows logged as
 // text. It can be sent again if the transaction is, so it does not move the position.
 func (r *run) statementWithin(ctx context.Context, e *binlog.Event) error {
-	s := ddl.Parse(e.SQL, e.Schema)
+	s, err := r.parse(ctx, e)
+	if err != nil {
+		return err
+	}
 	switch s.Kind {
 	case ddl.Write:
 		return r.condemnWritten(ctx, s)
@@ -239,6 +245,9 @@ func (r *run) plan(ctx context.Context, s ddl.Statement, i int) (*cdcv1.TableEve
 	case t != nil && t.phase == cdcv1.TableState_PHASE_QUEUED && s.RenamedTo != nil:
 		err = r.forget(ctx, t, s.RenamedTo)
 	case s.Kind == ddl.Create && here && t.paused():
+	case s.Kind == ddl.Create && s.Replaces && t != nil && r.cfg.Destructive == PauseDestructive:
+		r.copies.stop(t.name)
+		event = pause(t, "it was replaced")
 	case s.Kind == ddl.Create && here:
 		event, err = r.planCreate(ctx, name.Table, s.IfNotExists)
 	case s.Kind == ddl.Rename && !t.paused():
