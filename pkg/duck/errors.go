@@ -64,6 +64,18 @@ func Interrupted(err error) bool {
 	return errors.As(err, &e) && e.Kind == "INTERRUPT"
 }
 
+// Failed reports whether err says that DuckDB failed inside. It may have given up its instance then, which refuses all statements from that time on.
+func Failed(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Kind == "INTERNAL" || e.Kind == "FATAL")
+}
+
+// GivenUp reports whether a statement was refused because DuckDB has given up its instance, after another one.
+func GivenUp(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == "FATAL" && strings.Contains(e.Message, "has been invalidated")
+}
+
 // CheckpointHeld reports whether err came from a checkpoint that transactions keep from being written: those that go on, and those that changed
 // definitions or updated rows in place since a snapshot was taken that is still read.
 func CheckpointHeld(err error) bool {

@@ -2,7 +2,6 @@ package companion
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/chittihq/duckling/pkg/duck"
@@ -55,7 +54,7 @@ func TestMacrosNamesWhatIsInTheFile(t *testing.T) {
 		}
 	}
 	// A macro that hides a function of DuckDB from those who call it by its bare name would change what their SQL means.
-	res, err = conn.Query(context.Background(), `SELECT string_agg(DISTINCT a.function_name, ' ') FROM duckdb_functions() a JOIN duckdb_functions() b ON lower(a.function_name) = lower(b.function_name)
+	res, err = conn.Query(context.Background(), `SELECT string_agg(DISTINCT a.function_name, ' ' ORDER BY a.function_name) FROM duckdb_functions() a JOIN duckdb_functions() b ON lower(a.function_name) = lower(b.function_name)
 		WHERE NOT a.internal AND a.schema_name = 'main' AND b.internal`)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +64,8 @@ func TestMacrosNamesWhatIsInTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !chunk.Column(0).Null(0) {
-		t.Errorf("macros on the search path hide functions of DuckDB: %s", strings.TrimSpace(string(chunk.Column(0).Bytes(0))))
+	// Those of JSON do so to keep DuckDB from values that end the process, and give what it gives else.
+	if hidden := string(chunk.Column(0).Bytes(0)); hidden != "json_contains json_group_structure json_merge_patch json_structure" {
+		t.Errorf("macros on the search path hide functions of DuckDB: %s", hidden)
 	}
 }

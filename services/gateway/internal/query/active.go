@@ -54,9 +54,16 @@ const watch = 20 * time.Millisecond
 // ErrStuck says that so many statements could not be stopped that the process should be started anew.
 var ErrStuck = errors.New("too many statements cannot be stopped")
 
+// ErrWorn says that one generation was opened anew so often that the process should be started anew, as what was given up stays open until the next one.
+var ErrWorn = errors.New("DuckDB was started anew too often on one generation")
+
+// maxInstances is how many instances of a generation there may be.
+const maxInstances = 16
+
 // Run stops statements whose time is over until ctx ends. A statement that does not stop within the grace period,
 // because DuckDB is inside one call for one vector, is given up: its client is answered, its place is free and its generation is
-// opened anew. With more than Limits.Stuck of them it returns ErrStuck, as only a new process gets rid of them.
+// opened anew. With more than Limits.Stuck of them it returns ErrStuck, as only a new process gets rid of them, and ErrWorn when a
+// generation was opened anew too often.
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(watch)
 	defer tick.Stop()
@@ -71,8 +78,12 @@ func (s *Service) Run(ctx context.Context) error {
 			for _, t := range all {
 				if t.check(now, s.limits.Grace) {
 					s.metrics.stuckTotal.Inc()
+					t.wear()
 					s.log.Warn("statement cannot be stopped and was given up", "statement", t.id, "database", t.generation.Database, "sql", shortened(t.statement.SQL))
 				}
+			}
+			if s.worn.Load() {
+				return fmt.Errorf("%w; start the gateway anew (a supervisor does)", ErrWorn)
 			}
 			if n := s.stuck.Load(); n > int64(s.limits.Stuck) {
 				return fmt.Errorf("%d %w; start the gateway anew (a supervisor does)", n, ErrStuck)

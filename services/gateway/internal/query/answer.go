@@ -149,9 +149,21 @@ func (t *ticket) prepare() (Prepared, error) {
 	if err := t.enter(); err != nil {
 		return Prepared{}, err
 	}
-	conn, err := t.generation.Conn()
+	prepared, err := t.look(p)
+	if duck.GivenUp(err) && t.renew() {
+		prepared, err = t.look(p)
+	}
 	if err != nil {
-		return Prepared{}, Explain(err)
+		return Prepared{}, t.explain(p, err)
+	}
+	return prepared, nil
+}
+
+// look prepares the statement in the ticket's place.
+func (t *ticket) look(p *plan) (Prepared, error) {
+	conn, err := t.instance().Conn()
+	if err != nil {
+		return Prepared{}, err
 	}
 	if err := t.use(conn); err != nil {
 		t.drop(conn, false)
@@ -159,21 +171,20 @@ func (t *ticket) prepare() (Prepared, error) {
 	}
 	stmt, err := conn.Prepare(p.sql)
 	if err != nil {
-		err = t.explain(p, err)
 		t.drop(conn, true)
 		return Prepared{}, err
 	}
 	prepared := Prepared{Parameters: stmt.Params(), Columns: stmt.Columns()}
 	if len(prepared.Columns) > 0 && prepared.Columns[0].Type.ID == 0 {
 		// DuckDB leaves open what depends on the parameters' types.
-		prepared.Columns = describe(conn, p.sql, prepared.Parameters)
+		prepared.Columns = columns(conn, p.sql, prepared.Parameters)
 	}
 	t.drop(conn, false)
 	return prepared, nil
 }
 
-// describe returns the columns that a statement gives when its parameters are null, or none if it cannot be told.
-func describe(conn *reader.Conn, sql string, params int) []duck.Column {
+// columns returns those that a statement gives when its parameters are null, or none if it cannot be told.
+func columns(conn *reader.Conn, sql string, params int) []duck.Column {
 	result, err := run(conn, "SELECT * FROM ("+sql+"\n) LIMIT 0", make([]any, params))
 	if err != nil {
 		return nil

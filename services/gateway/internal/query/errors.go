@@ -157,6 +157,7 @@ func codeOf(e *duck.Error) Code {
 // tidy is DuckDB's message on the first lines, before its picture of the SQL that it got.
 func tidy(e *duck.Error) string {
 	text, _, _ := strings.Cut(e.Error(), "\n\nLINE ")
+	text, _, _ = strings.Cut(text, "\nStack Trace:")
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
 		// Suggestions may name what clients are not to know of.

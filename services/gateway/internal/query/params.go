@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,6 +82,18 @@ func article(value string) string {
 		return "a " + value
 	}
 	return "an " + value
+}
+
+// deepPath tells whether a parameter is a JSON path of so many wildcards that DuckDB would come to the end of its stack, where it goes into a value by them.
+func deepPath(v any) bool {
+	const most = 1000
+	switch v := v.(type) {
+	case string:
+		return len(v) > most && v[0] == '$' && strings.Count(v, "*") > most
+	case []any:
+		return slices.ContainsFunc(v, deepPath)
+	}
+	return false
 }
 
 func fromJSON(v any) (any, error) {

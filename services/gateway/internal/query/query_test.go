@@ -160,7 +160,7 @@ func TestErrorsHaveCodeAndPlace(t *testing.T) {
 		{sql: "SELECT ?", code: query.CodeParams},
 		{sql: "SELECT 1", params: []any{int64(1)}, code: query.CodeParams},
 		{sql: "SELECT * FROM 'x.csv'", code: query.CodeNotAllowed},
-		{sql: "SELECT 1::VARIANT AS v", code: query.CodeUnsupportedType},
+		{sql: "SELECT 1::VARIANT AS v", code: query.CodeNotAllowed},
 	} {
 		_, err := ask(t, g, c.sql, c.params...)
 		var e *query.Error

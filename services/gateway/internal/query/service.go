@@ -5,6 +5,7 @@ package query
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,7 @@ type Service struct {
 	active    *active
 	cache     *cache
 	stuck     atomic.Int64
+	worn      atomic.Bool
 }
 
 // New makes a Service. Its Run is to run as long as it is used. Without a tracer nobody is told of statements.
@@ -180,12 +182,28 @@ func (t *ticket) open() (*Rows, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	if slices.ContainsFunc(t.statement.Params, deepPath) {
+		return nil, &Error{Code: CodeParams, Message: "a parameter is a JSON path with more than 1000 wildcards"}
+	}
 	if err := t.enter(); err != nil {
 		return nil, err
 	}
-	conn, err := t.generation.Conn()
+	rows, err := t.start(p)
+	if duck.GivenUp(err) && t.renew() {
+		rows, err = t.start(p)
+	}
 	if err != nil {
-		return nil, Explain(err)
+		return nil, t.explain(p, err)
+	}
+	t.span.Event("first rows")
+	return rows, nil
+}
+
+// start runs the statement in the ticket's place.
+func (t *ticket) start(p *plan) (*Rows, error) {
+	conn, err := t.instance().Conn()
+	if err != nil {
+		return nil, err
 	}
 	if err := t.use(conn); err != nil {
 		t.drop(conn, false)
@@ -193,16 +211,17 @@ func (t *ticket) open() (*Rows, error) {
 	}
 	result, err := run(conn, p.sql, t.statement.Params)
 	if err != nil {
-		err = t.explain(p, err)
 		t.drop(conn, true)
 		return nil, err
 	}
-	t.span.Event("first rows")
 	return &Rows{ticket: t, plan: p, conn: conn, result: result}, nil
 }
 
 // explain is what a client is told of an error: the reason why the statement was stopped, if it was.
 func (t *ticket) explain(p *plan, err error) error {
+	if duck.Failed(err) {
+		return t.failed(err)
+	}
 	if !duck.Interrupted(err) {
 		return p.explain(err)
 	}
@@ -218,7 +237,7 @@ func (t *ticket) drop(conn *reader.Conn, stopped bool) {
 	t.mu.Lock()
 	t.conn = nil
 	t.mu.Unlock()
-	t.generation.Put(conn, stopped)
+	t.instance().Put(conn, stopped)
 }
 
 // finish ends the ticket and counts and logs it.

@@ -30,7 +30,8 @@ type ticket struct {
 	plan       *plan         // when it is known
 	took       time.Duration // from its arrival to its end, when it has ended
 
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex         // guards the fields below
+	anew     *reader.Generation // the generation in another instance, when the first one has failed
 	state    state
 	conn     *reader.Conn // while it runs or is paused
 	waiter   *waiter
@@ -173,13 +174,16 @@ func (t *ticket) end() {
 		t.leave()
 	}
 	t.state, t.conn = ended, nil
-	stuck := t.stuck
+	stuck, anew := t.stuck, t.anew
 	t.mu.Unlock()
 	if stuck {
 		t.service.stuck.Add(-1)
 	}
 	t.service.active.remove(t)
 	t.generation.Release()
+	if anew != nil {
+		anew.Release()
+	}
 }
 
 // check is the watchdog's look at the statement. It returns true when the statement has been given up by this look.
@@ -207,7 +211,7 @@ func (t *ticket) check(now time.Time, grace time.Duration) bool {
 	t.service.admission.leave(t.statement.Key)
 	tell, cause := t.abandoned, t.cause
 	t.mu.Unlock()
-	t.generation.Retire()
+	t.instance().Retire()
 	if tell != nil {
 		tell(cause)
 	}

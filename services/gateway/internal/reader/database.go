@@ -36,6 +36,8 @@ type Database struct {
 	open    sync.WaitGroup // generations that are not closed yet
 	retired chan *Generation
 
+	renewing sync.Mutex // held while an instance that DuckDB gave up is replaced
+
 	mu      sync.Mutex // guards changed
 	changed chan struct{}
 }
@@ -130,6 +132,30 @@ func (d *Database) replace(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// renew is for users of old, which they have pinned.
+func (d *Database) renew(old *Generation) *Generation {
+	d.renewing.Lock()
+	defer d.renewing.Unlock()
+	if d.current.Load() == old {
+		if old.sound() {
+			return nil
+		}
+		if err := d.serveAnew(context.Background(), old); err != nil {
+			d.log.Error("generation cannot be opened anew", "generation", old.Number, "error", err)
+			return nil
+		}
+	}
+	g, err := d.Pin()
+	if err != nil {
+		return nil
+	}
+	if g.Number != old.Number || g.Manifest().File != old.Manifest().File {
+		g.Release()
+		return nil
+	}
+	return g
 }
 
 func (d *Database) serveAnew(ctx context.Context, old *Generation) error {

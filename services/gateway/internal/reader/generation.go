@@ -77,6 +77,20 @@ func (g *Generation) Retain() { g.pins.Add(1) }
 // It is for an instance in which a statement can no longer be stopped.
 func (g *Generation) Retire() { g.served.retire(g) }
 
+// Renew opens the generation anew when DuckDB has given up its instance, so that new users get another one. It returns that one, pinned, or nil: when
+// this instance is sound, or a newer generation is served, or it cannot be opened.
+func (g *Generation) Renew() *Generation { return g.served.renew(g) }
+
+// Instances is how many instances there are of the generation: those that were given up stay open until none is used any more.
+func (g *Generation) Instances() int {
+	g.lease.mu.Lock()
+	defer g.lease.mu.Unlock()
+	return g.lease.users + len(g.lease.waiting)
+}
+
+// sound tells whether the instance still takes statements.
+func (g *Generation) sound() bool { return g.warm(context.Background()) == nil }
+
 // pin adds a user, unless the last one has gone.
 func (g *Generation) pin() bool {
 	for {

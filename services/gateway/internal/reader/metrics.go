@@ -29,7 +29,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 		retired: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "duckling_gateway_retired_instances_total",
-			Help: "Generations that were opened anew because a statement in them could not be stopped.",
+			Help: "Generations that were opened anew because a statement in them could not be stopped or made DuckDB give up.",
 		}),
 		ahead: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "duckling_gateway_prepared_ahead_total",

@@ -13,7 +13,7 @@ import (
 // Each has the largest number that may be written for it. A number that comes from a column or a parameter is not seen
 // here: what takes too long is ended from outside.
 var growing = map[string]float64{
-	"repeat": maxText, "lpad": maxText, "rpad": maxText, "space": maxText, "bar": maxText,
+	"repeat": maxText, "lpad": maxText, "rpad": maxText, "space": maxText, "bar": maxText, "bitstring": maxText,
 	"range": maxList, "generate_series": maxList, "list_resize": maxList, "array_resize": maxList,
 }
 

@@ -94,7 +94,8 @@ func TestMacrosDoNothingThatIsNotAllowed(t *testing.T) {
 		}
 		for i := range chunk.Rows() {
 			name, body := string(chunk.Column(0).Bytes(i)), string(chunk.Column(1).Bytes(i))
-			if err := checker.Check("SELECT "+body, "shop"); err != nil {
+			// Macros that take the place of a function of DuckDB's call it by its full name.
+			if err := checker.Check("SELECT "+strings.ReplaceAll(body, `"system".main.`, ""), "shop"); err != nil {
 				t.Errorf("%s AS %s: %v", name, body, err)
 			}
 			checked++

@@ -15,6 +15,7 @@ type inspection struct {
 	*Checker
 	database string
 	weight   *weight
+	aliases  map[string]bool
 }
 
 // inspect reads the output of json_serialize_sql.
@@ -40,7 +41,7 @@ func (c *Checker) inspect(tree []byte, database string) error {
 	case len(root.Statements) != 1:
 		return &RefusedError{Reason: fmt.Sprintf("exactly one statement is allowed, the text has %d", len(root.Statements)), Offset: -1}
 	}
-	i := inspection{Checker: c, database: database, weight: new(weight)}
+	i := inspection{Checker: c, database: database, weight: new(weight), aliases: aliases(root.Statements[0], make(map[string]bool))}
 	return i.walk(root.Statements[0])
 }
 
@@ -86,8 +87,12 @@ func (i inspection) allow(n node) error {
 		if !expressions[class] {
 			return refuse(n, "expressions of class %s are not allowed", class)
 		}
-		if name := strings.ToLower(text(n, "function_name")); name != "" && !i.calls[name] {
+		name := strings.ToLower(text(n, "function_name"))
+		if name != "" && !i.calls[name] {
 			return refuseCall(n, "function", name, i.calls)
+		}
+		if err := i.fault(n, name); err != nil {
+			return err
 		}
 		if tooLarge(n) {
 			return refuse(n, "%s makes too large a value: at most %.0f at once", text(n, "function_name"), growing[strings.ToLower(text(n, "function_name"))])
@@ -96,6 +101,8 @@ func (i inspection) allow(n node) error {
 	}
 	kind := text(n, "type")
 	switch {
+	case text(n, "id") == "VARIANT":
+		return refuse(n, "the type VARIANT is not allowed: use JSON")
 	case kind == "":
 		if _, ok := n["function_name"]; ok {
 			return refuse(n, "a function in an unexpected place is not allowed")
