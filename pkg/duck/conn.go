@@ -1,5 +1,8 @@
 package duck
 
+// #include "answer.h"
+import "C"
+
 import (
 	"context"
 	"errors"
@@ -14,10 +17,20 @@ import (
 type Conn struct {
 	conn mapping.Connection
 	crew *crew
+
+	spare  *C.answer // of a stream that has ended, for the next one
+	closed bool
 }
 
 // Close frees the connection. Open transactions roll back.
-func (c *Conn) Close() { mapping.Disconnect(&c.conn) }
+func (c *Conn) Close() {
+	if c.spare != nil {
+		C.answer_free(c.spare)
+		c.spare = nil
+	}
+	c.closed = true
+	mapping.Disconnect(&c.conn)
+}
 
 // Interrupt asks the running statement to stop at its next vector. A statement that has not begun is not affected.
 func (c *Conn) Interrupt() { mapping.Interrupt(c.conn) }

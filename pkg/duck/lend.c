@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -42,7 +41,7 @@ struct crew {
 	bool closed;
 };
 
-static int64_t now(void) {
+int64_t crew_now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
@@ -136,9 +135,8 @@ static crew_state help(crew *c) {
 	return CREW_HELPS;
 }
 
-crew_state crew_begin(crew *c, void *statement, bool is_long, void **pending) {
+crew_state crew_begin(crew *c, void *statement, bool is_long, void **pending, int64_t began) {
 	int others = atomic_fetch_add(&c->running, 1);
-	int64_t began = now();
 	if (duckdb_pending_prepared_streaming(statement, pending) != DUCKDB_SUCCESS) {
 		return CREW_FAILED;
 	}
@@ -154,7 +152,7 @@ crew_state crew_begin(crew *c, void *statement, bool is_long, void **pending) {
 		case PENDING_NO_TASKS: // another thread has what is left
 			return help(c);
 		}
-		if (now() - began > SOON && atomic_load(&c->running) <= c->size) {
+		if (crew_now() - began > SOON && atomic_load(&c->running) <= c->size) {
 			return help(c);
 		}
 	}

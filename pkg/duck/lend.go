@@ -27,20 +27,3 @@ func (c *crew) invite() { C.crew_invite(c.c) }
 
 // long is what a statement takes that is helped from its start when it runs again.
 const long = 4 * time.Millisecond
-
-// execute runs a statement up to its first rows.
-func (c *crew) execute(s *Stmt, res *mapping.Result) error {
-	began := time.Now()
-	var pending mapping.PendingResult
-	state := C.crew_begin(c.c, s.stmt.Ptr, C.bool(s.long), &pending.Ptr) //nolint:gocritic // what cgo makes of it compares a pointer with itself
-	defer mapping.DestroyPending(&pending)
-	defer C.crew_begun(c.c, state)
-	if state == C.CREW_FAILED {
-		return newError(mapping.PendingError(pending))
-	}
-	if err := resultError(mapping.ExecutePending(pending, res), res); err != nil {
-		return err
-	}
-	s.long = time.Since(began) > long
-	return nil
-}

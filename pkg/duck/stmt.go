@@ -1,11 +1,14 @@
 package duck
 
+// #include "answer.h"
+import "C"
+
 import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
-	bindings "github.com/duckdb/duckdb-go-bindings"
 	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
@@ -28,6 +31,12 @@ type Stmt struct {
 	stmt   mapping.PreparedStatement
 	params int
 	long   bool // its first rows took long when it ran last
+
+	// Kept is for whoever runs the statement to keep what it made for the result's columns. It is nil whenever the last run's
+	// were, or may have been, others than those of the run before.
+	Kept    any
+	columns []Column // of the last run
+	shape   *C.shape // of these columns, or nil
 }
 
 // Prepare parses and binds exactly one statement and runs nothing.
@@ -55,7 +64,10 @@ func (c *Conn) Prepare(sql string) (*Stmt, error) {
 }
 
 // Close frees the statement. Results made from it stay valid.
-func (s *Stmt) Close() { mapping.DestroyPrepare(&s.stmt) }
+func (s *Stmt) Close() {
+	s.forget()
+	mapping.DestroyPrepare(&s.stmt)
+}
 
 // Kind tells what the statement does.
 func (s *Stmt) Kind() StatementKind {
@@ -75,51 +87,31 @@ func (s *Stmt) Params() int { return s.params }
 // Query runs the statement and returns its whole result, held in memory by DuckDB outside its
 // memory limit. When ctx ends it is interrupted and the error is ctx's.
 func (s *Stmt) Query(ctx context.Context, args ...any) (*Result, error) {
-	return s.run(ctx, args, func(res *mapping.Result) error {
-		return resultError(mapping.ExecutePrepared(s.stmt, res), res)
-	})
+	return s.run(ctx, args, false)
 }
 
 // Stream runs the statement and returns a result that DuckDB produces as it is
 // read, through a buffer of about a megabyte. The connection is busy until the result is closed.
 func (s *Stmt) Stream(ctx context.Context, args ...any) (*Result, error) {
-	crew := s.conn.crew
-	if crew == nil {
-		return s.run(ctx, args, func(res *mapping.Result) error {
-			return resultError(bindings.ExecutePreparedStreaming(s.stmt, res), res)
-		})
-	}
-	r, err := s.run(ctx, args, func(res *mapping.Result) error { return crew.execute(s, res) })
-	if err == nil && s.long {
-		r.crew = crew
-	}
-	return r, err
+	return s.run(ctx, args, true)
 }
 
-func (s *Stmt) run(ctx context.Context, args []any, execute func(*mapping.Result) error) (*Result, error) {
+func (s *Stmt) run(ctx context.Context, args []any, stream bool) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := s.bind(args); err != nil {
 		return nil, err
 	}
-	r := &Result{ctx: ctx, release: s.conn.interruptOn(ctx)}
-	if err := execute(&r.res); err != nil {
+	r := &Result{ctx: ctx, conn: s.conn, stream: stream, release: s.conn.interruptOn(ctx)}
+	if err := r.begin(s); err != nil {
 		r.Close()
 		if ctx.Err() != nil && Interrupted(err) {
 			return nil, ctx.Err()
 		}
 		return nil, err
 	}
-	r.readColumns()
 	return r, nil
-}
-
-func resultError(state mapping.State, res *mapping.Result) error {
-	if state == mapping.StateError {
-		return newError(mapping.ResultError(res))
-	}
-	return nil
 }
 
 func (s *Stmt) bind(args []any) error {
@@ -127,17 +119,35 @@ func (s *Stmt) bind(args []any) error {
 		return &ParamsError{Want: s.params, Got: len(args)}
 	}
 	for i, arg := range args {
-		v, err := newValue(arg)
+		state, err := s.bindOne(mapping.IdxT(i+1), arg)
 		if err != nil {
 			return fmt.Errorf("parameter %d: %w", i+1, err)
 		}
-		state := mapping.BindValue(s.stmt, mapping.IdxT(i+1), v)
-		mapping.DestroyValue(&v)
 		if state == mapping.StateError {
 			return fmt.Errorf("parameter %d: %w", i+1, newError(mapping.PrepareError(s.stmt)))
 		}
 	}
 	return nil
+}
+
+// bindOne binds a parameter. The usual ones need no value made for them.
+func (s *Stmt) bindOne(place mapping.IdxT, arg any) (mapping.State, error) {
+	switch v := arg.(type) {
+	case int64:
+		return mapping.BindInt64(s.stmt, place, v), nil
+	case float64:
+		return mapping.BindDouble(s.stmt, place, v), nil
+	case string:
+		if utf8.ValidString(v) {
+			return mapping.BindVarcharLength(s.stmt, place, v, mapping.IdxT(len(v))), nil
+		}
+	}
+	v, err := newValue(arg)
+	if err != nil {
+		return mapping.StateError, err
+	}
+	defer mapping.DestroyValue(&v)
+	return mapping.BindValue(s.stmt, place, v), nil
 }
 
 // ParamsError reports a wrong number of parameters.

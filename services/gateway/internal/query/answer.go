@@ -77,7 +77,7 @@ func (t *ticket) answer(dst []byte, options encode.Options) Answer {
 
 // appendJSON appends all rows as an array of objects, within the limits for a result.
 func (r *Rows) appendJSON(dst []byte, options encode.Options) ([]byte, error) {
-	encoder, err := encode.NewJSON(r.Columns(), options)
+	encoder, err := r.encoder(options)
 	if err != nil {
 		r.err = Explain(err)
 		return nil, r.err
@@ -103,6 +103,25 @@ func (r *Rows) appendJSON(dst []byte, options encode.Options) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// encoder is one that a statement keeps from run to run.
+type encoder struct {
+	*encode.JSON
+	options encode.Options
+}
+
+// encoder makes an encoder, or takes the one of the run before.
+func (r *Rows) encoder(options encode.Options) (*encode.JSON, error) {
+	if kept, ok := r.stmt.Kept.(*encoder); ok && kept.options == options {
+		return kept.JSON, nil
+	}
+	made, err := encode.NewJSON(r.Columns(), options)
+	if err != nil {
+		return nil, err
+	}
+	r.stmt.Kept = &encoder{made, options}
+	return made, nil
 }
 
 // AppendJSON runs a statement and appends its rows to dst as a JSON array of objects. On an error, of type *Error, dst is
@@ -185,7 +204,7 @@ func (t *ticket) look(p *plan) (Prepared, error) {
 
 // columns returns those that a statement gives when its parameters are null, or none if it cannot be told.
 func columns(conn *reader.Conn, sql string, params int) []duck.Column {
-	result, err := run(conn, "SELECT * FROM ("+sql+"\n) LIMIT 0", make([]any, params))
+	_, result, err := run(conn, "SELECT * FROM ("+sql+"\n) LIMIT 0", make([]any, params))
 	if err != nil {
 		return nil
 	}

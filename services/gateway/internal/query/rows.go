@@ -10,6 +10,7 @@ type Rows struct {
 	ticket  *ticket
 	plan    *plan
 	conn    *reader.Conn
+	stmt    *duck.Stmt
 	result  *duck.Result
 	release func() bool // of the caller's context, or nil
 	count   int

@@ -209,12 +209,12 @@ func (t *ticket) start(p *plan) (*Rows, error) {
 		t.drop(conn, false)
 		return nil, err
 	}
-	result, err := run(conn, p.sql, t.statement.Params)
+	stmt, result, err := run(conn, p.sql, t.statement.Params)
 	if err != nil {
 		t.drop(conn, true)
 		return nil, err
 	}
-	return &Rows{ticket: t, plan: p, conn: conn, result: result}, nil
+	return &Rows{ticket: t, plan: p, conn: conn, stmt: stmt, result: result}, nil
 }
 
 // explain is what a client is told of an error: the reason why the statement was stopped, if it was.
@@ -254,10 +254,11 @@ func (t *ticket) finish(err error, rows int) {
 	t.span.End(rows, "", "")
 }
 
-func run(conn *reader.Conn, sql string, params []any) (*duck.Result, error) {
+func run(conn *reader.Conn, sql string, params []any) (*duck.Stmt, *duck.Result, error) {
 	stmt, err := conn.Prepare(sql)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return stmt.Stream(context.Background(), params...)
+	result, err := stmt.Stream(context.Background(), params...)
+	return stmt, result, err
 }
