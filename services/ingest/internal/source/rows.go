@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	cdcv1 "github.com/chittihq/duckling/schemas/cdc/v1"
 
@@ -90,21 +89,6 @@ func (r *run) schema(ctx context.Context, names ...string) (map[string]*catalog.
 	found, err := catalog.Read(ctx, r.server, names...)
 	for _, t := range found {
 		t.Apply(r.cfg.Rules)
-	}
-	return found, err
-}
-
-// describeWait is how long the loop waits for a table that another session has to itself.
-const describeWait = 15 * time.Second
-
-// describe is schema for the loop. A statement that has this table to itself, as RENAME of several tables has, may wait for
-// a copy of another one, and that copy for the loop: after describeWait the run ends, and with it the copies.
-func (r *run) describe(ctx context.Context, name string) (map[string]*catalog.Table, error) {
-	ctx, cancel := context.WithTimeout(ctx, describeWait)
-	defer cancel()
-	found, err := r.schema(ctx, name)
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("another statement at the source has had table %q to itself for %v: %w", name, describeWait, err)
 	}
 	return found, err
 }

@@ -92,7 +92,8 @@ func (r *run) awaitDefinitions(ctx context.Context, s ddl.Statement, gtid binlog
 		if name.Schema != r.server.Schema || !r.follows(name.Table) {
 			continue
 		}
-		if err := r.server.AwaitDefinition(ctx, gtid, name.Table); err != nil {
+		await := func(ctx context.Context) error { return r.server.AwaitDefinition(ctx, gtid, name.Table) }
+		if err := r.briefly(ctx, name.Table, await); err != nil {
 			return err
 		}
 	}
@@ -104,7 +105,11 @@ func (r *run) condemnWritten(ctx context.Context, s ddl.Statement) error {
 	const reason = "rows were written by a statement that was logged as text; set binlog_format=ROW in every session"
 	if len(s.Tables) == 1 {
 		name := s.Tables[0]
-		emptied, err := r.server.InMemory(ctx, name.Schema, name.Table)
+		var emptied bool
+		err := r.briefly(ctx, name.Table, func(ctx context.Context) (err error) {
+			emptied, err = r.server.InMemory(ctx, name.Schema, name.Table)
+			return err
+		})
 		if err != nil {
 			return err
 		}
