@@ -205,6 +205,9 @@ func describeStored(m MapColumn, known *Column, charset func(uint64) (*Charset, 
 		return s, c, &UnsupportedError{m.Name, fmt.Sprintf("binlog type %d is unknown to this release", m.Type)}
 	}
 
+	if s.digits > 6 {
+		return s, c, &UnsupportedError{m.Name, fmt.Sprintf("%d digits of a second in the binlog", s.digits)}
+	}
 	if known != nil {
 		c.adopt(known)
 	}

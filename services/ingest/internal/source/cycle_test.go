@@ -37,7 +37,9 @@ func TestRenameWaitsForACopyThatWaitsForIt(t *testing.T) {
 			r.fill(30_000)
 			r.exec("INSERT INTO bag SELECT id, REPEAT('x', 100) FROM orders", "TRUNCATE orders")
 			stop := r.start()
-			r.eventually("the copy without a key is under way", func(m *model) bool { return m.underWay()["bag"] > 0 && m.tables["a_first"] != nil && m.tables["orders"] != nil })
+			r.eventually("the copy without a key is under way", func(m *model) bool {
+				return m.underWay()["bag"] > 0 && m.tables["a_first"] != nil && m.tables["orders"] != nil
+			})
 			armed.Store(true)
 			r.exec("ALTER TABLE a_first ADD COLUMN w INT DEFAULT 5")
 			<-asked
