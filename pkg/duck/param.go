@@ -52,15 +52,15 @@ func newList(items []any) (mapping.Value, error) {
 	}()
 	id := mapping.TypeSQLNull
 	for i, item := range items {
+		got, err := elementType(item)
+		if err != nil {
+			return mapping.Value{}, fmt.Errorf("element %d: %w", i, err)
+		}
 		v, err := newValue(item)
 		if err != nil {
 			return mapping.Value{}, fmt.Errorf("element %d: %w", i, err)
 		}
 		values = append(values, v)
-		got, err := elementType(item)
-		if err != nil {
-			return mapping.Value{}, fmt.Errorf("element %d: %w", i, err)
-		}
 		switch {
 		case got == mapping.TypeSQLNull || got == id:
 		case id == mapping.TypeSQLNull:
@@ -99,6 +99,6 @@ func elementType(item any) (mapping.Type, error) {
 	case time.Time:
 		return mapping.TypeTimestamp, nil
 	default:
-		return 0, fmt.Errorf("a %T cannot be in a list parameter", item)
+		return 0, errors.New("a list in a list cannot be a parameter; send it as JSON text")
 	}
 }

@@ -121,10 +121,10 @@ func (s *Stmt) bind(args []any) error {
 	for i, arg := range args {
 		state, err := s.bindOne(mapping.IdxT(i+1), arg)
 		if err != nil {
-			return fmt.Errorf("parameter %d: %w", i+1, err)
+			return &ParamError{Param: i + 1, Err: err}
 		}
 		if state == mapping.StateError {
-			return fmt.Errorf("parameter %d: %w", i+1, newError(mapping.PrepareError(s.stmt)))
+			return &ParamError{Param: i + 1, Err: newError(mapping.PrepareError(s.stmt))}
 		}
 	}
 	return nil
@@ -156,6 +156,16 @@ type ParamsError struct{ Want, Got int }
 func (e *ParamsError) Error() string {
 	return fmt.Sprintf("the statement takes %d parameters, %d were given", e.Want, e.Got)
 }
+
+// ParamError reports a parameter that no statement can have.
+type ParamError struct {
+	Param int // from 1
+	Err   error
+}
+
+func (e *ParamError) Error() string { return fmt.Sprintf("parameter %d: %v", e.Param, e.Err) }
+
+func (e *ParamError) Unwrap() error { return e.Err }
 
 // Columns describes the result that the statement will have. A type that depends on a parameter is given as unknown.
 func (s *Stmt) Columns() []Column {

@@ -90,6 +90,7 @@ func Explain(err error) *Error {
 		notReady *reader.NotReadyError
 		refused  *sandbox.RefusedError
 		params   *duck.ParamsError
+		param    *duck.ParamError
 		column   *encode.UnsupportedTypeError
 		failed   *duck.Error
 	)
@@ -108,6 +109,8 @@ func Explain(err error) *Error {
 		return refusal(refused)
 	case errors.As(err, &params):
 		return &Error{Code: CodeParams, Message: params.Error()}
+	case errors.As(err, &param):
+		return &Error{Code: CodeParams, Message: param.Error()}
 	case errors.As(err, &column):
 		return &Error{Code: CodeUnsupportedType, Message: column.Error()}
 	case errors.Is(err, duck.ErrNotOneStatement):

@@ -105,7 +105,11 @@ func fromJSON(v any) (any, error) {
 		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
 			return n, nil
 		}
-		return v.Float64()
+		f, err := v.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("the number %.20s is out of range", v)
+		}
+		return f, nil
 	case []any:
 		for i := range v {
 			value, err := fromJSON(v[i])

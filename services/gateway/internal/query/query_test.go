@@ -159,6 +159,9 @@ func TestErrorsHaveCodeAndPlace(t *testing.T) {
 		{sql: "DROP TABLE User", code: query.CodeNotAllowed},
 		{sql: "SELECT ?", code: query.CodeParams},
 		{sql: "SELECT 1", params: []any{int64(1)}, code: query.CodeParams},
+		{sql: "SELECT ?", params: []any{[]any{int64(1), "a"}}, code: query.CodeParams},
+		{sql: "SELECT ?", params: []any{[]any{[]any{int64(1)}}}, code: query.CodeParams},
+		{sql: "SELECT ?", params: []any{"\xff"}, code: query.CodeParams},
 		{sql: "SELECT * FROM 'x.csv'", code: query.CodeNotAllowed},
 		{sql: "SELECT 1::VARIANT AS v", code: query.CodeNotAllowed},
 	} {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -55,6 +56,15 @@ func presented(c *fiber.Ctx) string {
 		return header
 	}
 	return c.Query("token")
+}
+
+// param is one part of the path. Names of tables and databases may hold any character, which clients escape.
+func param(c *fiber.Ctx, name string) string {
+	text, err := url.PathUnescape(c.Params(name))
+	if err != nil {
+		text = c.Params(name)
+	}
+	return strings.Clone(text)
 }
 
 func identity(c *fiber.Ctx) *auth.Identity {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -20,7 +19,7 @@ func owner(c *fiber.Ctx) string {
 	return ""
 }
 
-func jobID(c *fiber.Ctx) string { return strings.Clone(c.Params("job")) }
+func jobID(c *fiber.Ctx) string { return param(c, "job") }
 
 // submitJob takes a statement as POST /api/query does and answers at once. The format is NDJSON unless the request names one.
 func (s *Server) submitJob(c *fiber.Ctx) error {

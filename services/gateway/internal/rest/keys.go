@@ -52,7 +52,7 @@ func readKey(c *fiber.Ctx) (r keyRequest, expires *time.Time, err error) {
 }
 
 // keysDatabase is the database in the route. It need not have data yet.
-func keysDatabase(c *fiber.Ctx) string { return strings.Clone(c.Params("database")) }
+func keysDatabase(c *fiber.Ctx) string { return param(c, "database") }
 
 func (s *Server) listKeys(c *fiber.Ctx) error {
 	id, err := s.allowed(c, keysDatabase(c))
@@ -101,7 +101,7 @@ func (s *Server) changeKey(c *fiber.Ctx) error {
 		return err
 	}
 	id := keysDatabase(c)
-	record, err := s.Keys.Change(c.UserContext(), id, strings.Clone(c.Params("key")), func(record *auth.Record) {
+	record, err := s.Keys.Change(c.UserContext(), id, param(c, "key"), func(record *auth.Record) {
 		if r.Name != nil {
 			record.Name = *r.Name
 		}
@@ -120,7 +120,7 @@ func (s *Server) changeKey(c *fiber.Ctx) error {
 }
 
 func (s *Server) revokeKey(c *fiber.Ctx) error {
-	id, key := keysDatabase(c), strings.Clone(c.Params("key"))
+	id, key := keysDatabase(c), param(c, "key")
 	if err := s.Keys.Revoke(c.UserContext(), id, key); err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/chittihq/duckling/services/gateway/internal/query"
@@ -15,7 +13,7 @@ func (s *Server) listQueries(c *fiber.Ctx) error {
 
 // cancelQuery stops one of them, as its client's own cancel does.
 func (s *Server) cancelQuery(c *fiber.Ctx) error {
-	id := strings.Clone(c.Params("id"))
+	id := param(c, "id")
 	if !s.Queries.Cancel(id) {
 		return &query.Error{Code: query.CodeUnknownName, Message: "no query '" + id + "' is running or waiting"}
 	}

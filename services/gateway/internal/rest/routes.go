@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -81,7 +79,7 @@ func (s *Server) ask(service control.Service, op string) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		answer, err := s.Control.Ask(c.UserContext(), service, id, control.Command{Op: op, Table: strings.Clone(c.Params("table"))})
+		answer, err := s.Control.Ask(c.UserContext(), service, id, control.Command{Op: op, Table: param(c, "table")})
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (s *Server) tableData(c *fiber.Ctx) error {
 		return err
 	}
 	return s.withTable(c, func(snapshot *query.Snapshot, table string) error {
-		sql := "SELECT * FROM " + duck.Identifier(table) + " LIMIT ? OFFSET ?"
+		sql := "SELECT * FROM " + duck.Identifier(snapshot.Manifest().Database) + ".main." + duck.Identifier(table) + " LIMIT ? OFFSET ?"
 		return s.sendTable(c, snapshot, "", sql, []any{limit, offset}, "")
 	})
 }
@@ -76,7 +76,7 @@ func (s *Server) withTable(c *fiber.Ctx, fn func(*query.Snapshot, string) error)
 		return err
 	}
 	defer snapshot.Release()
-	wanted := strings.Clone(c.Params("table"))
+	wanted := param(c, "table")
 	for _, t := range snapshot.Manifest().Tables {
 		if strings.EqualFold(t.Name, wanted) && !sandbox.Hidden("", strings.ToLower(t.Name)) {
 			return fn(snapshot, t.Name)

@@ -20,7 +20,7 @@ import (
 func TestEscapesThroughTheGateway(t *testing.T) {
 	data := t.TempDir()
 	p := gentest.New(t, data, "shop")
-	p.Exec("CREATE TABLE t AS SELECT 1 AS a")
+	p.Exec(`CREATE TABLE t AS SELECT 1 AS a; CREATE TABLE "t/u.csv" AS SELECT 2 AS a`)
 	p.Publish()
 	g := gentest.Serve(t, data, gentest.Limits)
 	g.Await(t, "shop", 1)
@@ -34,7 +34,8 @@ func TestEscapesThroughTheGateway(t *testing.T) {
 		return string(out), err
 	}
 	// Names that DuckDB does not find, or finds as no table.
-	nothing := []string{"FROM duckdb_secrets", "FROM (DESCRIBE duckdb_settings)", "SELECT * FROM duckdb_settings", "SHOW EXTENSIONS", "SHOW SECRETS", "FROM enable_logging"}
+	nothing := []string{"FROM duckdb_secrets", "FROM (DESCRIBE duckdb_settings)", "SELECT * FROM duckdb_settings", "SHOW EXTENSIONS", "SHOW SECRETS", "FROM enable_logging",
+		`FROM shop."x.csv"`, `FROM shop.main."/etc/passwd"`, `FROM shop."/etc/hostname"`, `FROM shop.main."*.json"`, `FROM main."x.parquet"`}
 	for _, sql := range append(nothing, sandbox.Escapes...) {
 		for _, mode := range []dialect.Mode{dialect.Auto, dialect.MySQL, dialect.DuckDB} {
 			if ours[sql] || sql == "SELECT * FROM information_schema.schemata" || sql == "SELECT * FROM information_schema.tables t" || sql == "FROM information_schema.tables" {
@@ -48,6 +49,9 @@ func TestEscapesThroughTheGateway(t *testing.T) {
 				t.Errorf("%s (%s): the error shows a path: %s", sql, mode, e.Message)
 			}
 		}
+	}
+	if out, err := ask(`SELECT a FROM shop."t/u.csv"`, dialect.Auto); err != nil || out != `[{"a":2}]` {
+		t.Errorf("a table with the name of a file: got %s, %v", out, err)
 	}
 	if out, err := ask("SELECT a FROM t", dialect.Auto); err != nil || out != `[{"a":1}]` {
 		t.Errorf("afterwards: got %s, %v", out, err)

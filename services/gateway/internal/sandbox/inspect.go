@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/chittihq/duckling/pkg/duck"
 )
 
 // node is one object of the syntax tree.
@@ -142,6 +144,7 @@ func (i inspection) table(n node) error {
 	if catalog == "companion" && schema == "information" {
 		return nil
 	}
+	named := catalog != "" || schema == i.database
 	if catalog == "" && schema == i.database {
 		schema = "" // DuckDB reads the first of two names as the database, too
 	}
@@ -151,8 +154,9 @@ func (i inspection) table(n node) error {
 	if catalog != "" && catalog != i.database || schema != "" && schema != "main" {
 		return refuse(n, "Catalog Error: Table %s is not in this database; ask for another database by its own connection (?db=)", strings.Trim(catalog+"."+schema+"."+name, "."))
 	}
-	if looksLikeFile(name) {
-		return refuse(n, "files cannot be read: %s is no table", name)
+	// With the database before it a name is no file's, whatever its ending.
+	if !named && looksLikeFile(name) {
+		return refuse(n, "files cannot be read: %s is no table; one of that name is %s.%s", name, duck.Identifier(i.database), duck.Identifier(name))
 	}
 	if i.system[name] {
 		return refuse(n, "%s is not allowed: use SHOW TABLES, DESCRIBE, information_schema.tables or information_schema.columns", name)
