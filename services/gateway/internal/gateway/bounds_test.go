@@ -179,3 +179,70 @@ func TestBoundOfHTTPConnections(t *testing.T) {
 		t.Errorf("after one had gone: %d", resp.StatusCode)
 	}
 }
+
+// The rows of a batch are bounded together: what came before stands, and the rest is refused.
+func TestBoundOfABatch(t *testing.T) {
+	s := shop(t, func(c *Config) { c.MaxBytes, c.ResultCache = 1<<20, 0 })
+	c := s.login("/ws")
+	item := `{"sql":"SELECT repeat('x', 300000) AS x"}`
+	r := c.ask(`{"id":"1","type":"batch","queries":[%s,%s,%s,%s,%s,%s]}`, item, item, item, item, item, item)
+	good, refused := 0, 0
+	for _, one := range r.Results {
+		switch {
+		case one.Success && len(one.Result) == 1:
+			good++
+		case one.Code == "RESULT_TOO_LARGE":
+			refused++
+		}
+	}
+	if good != 3 || refused != 3 {
+		t.Errorf("%d good, %d refused: %+.300v", good, refused, r)
+	}
+	if _, m := s.get("/metrics"); value(t, m, `duckling_gateway_ws_limit_exceeded_total{limit="batch_bytes"}`) != 3 {
+		t.Error("the metric does not count them")
+	}
+}
+
+// What a statement may put on disk is bounded.
+func TestBoundOfSpilling(t *testing.T) {
+	s := shop(t, func(c *Config) { c.MemoryLimit, c.MaxTemp = "100MB", 10<<20 })
+	c := s.login("/ws")
+	r := c.ask(`{"id":"1","type":"query","sql":"SELECT x FROM (SELECT hash(i)::VARCHAR || i AS x FROM range(10000000) t(i)) ORDER BY x LIMIT 1 OFFSET 9999999"}`)
+	if r.Code != "OUT_OF_MEMORY" || !strings.Contains(r.Error, "max_temp_directory_size") {
+		t.Errorf("%+v", r)
+	}
+	if _, m := s.get("/metrics"); value(t, m, `duckling_gateway_query_errors_total{code="OUT_OF_MEMORY"}`) != 1 {
+		t.Error("the metric does not count it")
+	}
+	if r := c.ask(`{"id":"2","type":"query","sql":"SELECT 1 AS a"}`); !r.Success {
+		t.Errorf("afterwards: %+v", r)
+	}
+}
+
+// A client that does not answer pings is gone, and one that does stays.
+func TestBoundOfSilence(t *testing.T) {
+	s := shop(t, func(c *Config) { c.ping = 3 * time.Second })
+	silent, lively := s.login("/ws"), s.login("/ws")
+	silent.conn.SetPingHandler(func(string) error { return nil })
+	pings := make(chan struct{}, 100)
+	answer := lively.conn.PingHandler()
+	lively.conn.SetPingHandler(func(payload string) error { pings <- struct{}{}; return answer(payload) })
+	read := make(chan error, 1)
+	go func() {
+		_, _, err := lively.conn.ReadMessage()
+		read <- err
+	}()
+	if code, _ := silent.closed(); code != 1006 {
+		t.Errorf("closed with %d", code)
+	}
+	gentest.Eventually(t, func() bool {
+		_, m := s.get("/metrics")
+		return strings.Contains(m, `duckling_gateway_ws_refused_connections_total{reason="pong"} 1`) && strings.Contains(m, "duckling_gateway_ws_connections 1\n")
+	})
+	<-pings
+	select {
+	case err := <-read:
+		t.Errorf("the one that answers was closed: %v", err)
+	default:
+	}
+}

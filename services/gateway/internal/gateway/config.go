@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -71,6 +72,8 @@ type Config struct {
 
 	Access Access
 	Jobs   Jobs
+
+	ping time.Duration // 30 s, but in a test
 }
 
 // Problems implements config.Checker.
@@ -126,7 +129,7 @@ func (c *Config) limits() query.Limits {
 func (c *Config) wsLimits() ws.Limits {
 	return ws.Limits{
 		Connections: c.MaxConnections, Auth: c.AuthTimeout, SendBytes: int(c.SendBuffer), Send: 30 * time.Second, Credit: c.StreamTimeout,
-		Ping: 30 * time.Second, Requests: 1000, Streams: 32, Subscriptions: 200, Statements: 1000, Bytes: int(c.MaxBytes),
+		Ping: cmp.Or(c.ping, 30*time.Second), Requests: 1000, Streams: 32, Subscriptions: 200, Statements: 1000, Bytes: int(c.MaxBytes),
 	}
 }
 

@@ -121,6 +121,9 @@ func TestWebSocketStreamWithoutCredit(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	_, m := s.get("/metrics")
+	if value(t, m, `duckling_gateway_ws_limit_exceeded_total{limit="stream_wait"}`) != 1 {
+		t.Error("the metric does not count a stream that waited too long")
+	}
 	if !strings.Contains(m, "duckling_gateway_ws_streams 0\n") || !strings.Contains(m, "duckling_gateway_active_queries 0\n") {
 		t.Error("something of the streams is left")
 	}

@@ -57,7 +57,8 @@ func TestPatientGivesUp(t *testing.T) {
 	server, client := net.Pipe()
 	defer server.Close()
 	defer client.Close()
-	p := &patient{ReadCloser: io.NopCloser(bytes.NewReader(make([]byte, 100))), conn: server, limit: 20 * time.Millisecond}
+	slow := 0
+	p := &patient{ReadCloser: io.NopCloser(bytes.NewReader(make([]byte, 100))), conn: server, limit: 20 * time.Millisecond, slow: func() { slow++ }}
 	piece := make([]byte, 10)
 	if _, err := io.ReadFull(p, piece); err != nil {
 		t.Fatal(err)
@@ -65,8 +66,8 @@ func TestPatientGivesUp(t *testing.T) {
 	if _, err := server.Write(piece); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("writing to a client that does not read: %v", err)
 	}
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
+	if err := p.Close(); err != nil || slow != 1 {
+		t.Fatal(err, slow)
 	}
 	go func() { _, _ = io.Copy(io.Discard, client) }()
 	if _, err := server.Write(piece); err != nil {

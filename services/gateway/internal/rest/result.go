@@ -171,7 +171,7 @@ func (s *Server) sendRows(c *fiber.Ctx, snapshot *query.Snapshot, t *task) error
 		return body.Close()
 	}
 	rows.Pause()
-	body.conn, body.header, body.limit = c.Context().Conn(), &c.Response().Header, s.SendTimeout
+	body.conn, body.header, body.limit, body.slow = c.Context().Conn(), &c.Response().Header, s.SendTimeout, s.slow
 	if err := c.Response().Header.SetTrailer(trailerRows); err != nil {
 		return errors.Join(err, body.Close())
 	}
@@ -208,14 +208,17 @@ const patientBytes = 1 << 20
 
 // sendPatiently sends a body of known length, and gives up when the client does not take any of it for the server's SendTimeout.
 func (s *Server) sendPatiently(c *fiber.Ctx, body io.ReadCloser, length int) {
-	c.Response().SetBodyStream(&patient{ReadCloser: body, conn: c.Context().Conn(), limit: s.SendTimeout}, length)
+	c.Response().SetBodyStream(&patient{ReadCloser: body, conn: c.Context().Conn(), limit: s.SendTimeout, slow: s.slow}, length)
 }
+
+func (s *Server) slow() { s.Metrics.refused.WithLabelValues(refusedSlow).Inc() }
 
 type patient struct {
 	io.ReadCloser
 	conn  net.Conn
 	limit time.Duration
 	until time.Time
+	slow  func() // is told that the client did not take it in time
 }
 
 // Read implements io.Reader for the server, which writes what it read before it reads again.
@@ -228,6 +231,9 @@ func (p *patient) Read(b []byte) (int, error) {
 }
 
 func (p *patient) Close() error {
+	if time.Now().After(p.until) && !p.until.IsZero() {
+		p.slow()
+	}
 	_ = p.conn.SetWriteDeadline(time.Time{}) // the connection may have gone
 	return p.ReadCloser.Close()
 }

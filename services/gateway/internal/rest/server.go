@@ -104,10 +104,11 @@ func (s *Server) count(route string) fiber.Handler {
 	}
 }
 
-// The limits for which requests are refused before they come to a route.
+// The limits for which requests are refused before they come to a route, or their answers cut off.
 const (
 	refusedConnections = "connections" // MAX_HTTP_CONNECTIONS
 	refusedBody        = "body"        // maxBody
+	refusedSlow        = "slow_reader" // SendTimeout
 )
 
 // Metrics say what is asked.
@@ -125,7 +126,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}, []string{"method", "route", "status"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "duckling_gateway_http_refused_total",
-			Help: "Connections and requests that were refused before they came to a route, by limit.",
+			Help: "Connections and requests that were refused before they came to a route, and answers that were cut off because their client did not read them, by limit.",
 		}, []string{"limit"}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "duckling_gateway_http_connections",

@@ -43,6 +43,8 @@ type stream struct {
 	conn    net.Conn
 	header  *fasthttp.ResponseHeader
 	limit   time.Duration // for the client to take a piece
+	until   time.Time     // when the piece that was made last is to have been taken
+	slow    func()        // is told that it was not
 	release func()
 }
 
@@ -136,7 +138,8 @@ func (s *stream) refill() {
 		s.confess()
 	}
 	// Should this fail, so will the write.
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.limit))
+	s.until = time.Now().Add(s.limit)
+	_ = s.conn.SetWriteDeadline(s.until)
 }
 
 // confess tells what went wrong where the format has a place for it.
@@ -164,6 +167,9 @@ func (s *stream) Close() error {
 	s.rows.Close()
 	s.endZip()
 	if s.conn != nil {
+		if time.Now().After(s.until) && !s.until.IsZero() {
+			s.slow()
+		}
 		_ = s.conn.SetWriteDeadline(time.Time{}) // the connection may have gone
 	}
 	if s.release != nil {

@@ -251,6 +251,11 @@ func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 	conn := s.dial("SELECT i, repeat('x', 100) AS s FROM range(100000000) t(i)", "ndjson")
 	gentest.Eventually(t, func() bool { _, body := s.get("/api/queries"); return strings.Contains(body, `"id"`) })
 	gentest.Eventually(t, func() bool { _, body := s.get("/api/queries"); return !strings.Contains(body, `"id"`) })
+	gentest.Eventually(t, func() bool { return s.metric(`duckling_gateway_http_refused_total{limit="slow_reader"} 1`) })
+	conn.Close()
+	// A body whose length is known is cut off, too.
+	conn = s.dial("SELECT repeat('x', 50000000) AS s", "json")
+	gentest.Eventually(t, func() bool { return s.metric(`duckling_gateway_http_refused_total{limit="slow_reader"} 2`) })
 	conn.Close()
 }
 

@@ -136,6 +136,9 @@ func TestJobLimits(t *testing.T) {
 	if status, body := s.do("POST", "/api/jobs", sqlBody("SELECT 1")); status != 429 || !strings.Contains(body, `"LIMIT_EXCEEDED"`) {
 		t.Errorf("one too many: %d %s", status, body)
 	}
+	if !s.metric(`duckling_gateway_jobs_total{outcome="rejected"} 1`) {
+		t.Error("the metric does not count the one that was rejected")
+	}
 	// Deleting a job that runs stops it, and the next one has its turn.
 	if status, _ := s.do("DELETE", "/api/jobs/"+first.ID, ""); status != http.StatusNoContent {
 		t.Error(status)

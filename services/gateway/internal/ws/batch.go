@@ -104,6 +104,7 @@ func (b *batch) done(i int, a query.Answer, began time.Time) {
 func (b *batch) item(a query.Answer, took time.Duration) []byte {
 	err := a.Err
 	if limit := b.session.server.limits.Bytes; err == nil && b.bytes+len(a.JSON) > limit {
+		b.session.server.metrics.exceeded.WithLabelValues("batch_bytes").Inc()
 		err = problem(query.CodeTooLarge, fmt.Sprintf("the batch's results have more than %d bytes (MAX_RESULT_BYTES) from this query on", limit))
 	}
 	if err != nil {

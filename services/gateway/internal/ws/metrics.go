@@ -50,7 +50,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}, []string{"reason"}),
 		exceeded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "duckling_gateway_ws_limit_exceeded_total",
-			Help: "Requests refused because too much was open on their connection, by what.",
+			Help: "Requests refused or ended because too much was open on their connection, a batch had too many bytes or a stream waited for its client too long, by which.",
 		}, []string{"limit"}),
 	}
 	registry.MustRegister(m.ended, m.exceeded)

@@ -217,6 +217,7 @@ func (st *stream) wait(ctx context.Context, stopping <-chan struct{}) error {
 		case <-ctx.Done():
 			return &query.Error{Code: query.CodeCancelled, Message: "Query cancelled"}
 		case <-patience.C:
+			st.session.server.metrics.exceeded.WithLabelValues("stream_wait").Inc()
 			return problem(query.CodeSlowConsumer, "the stream waited too long for its client")
 		}
 	}
