@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,15 +357,38 @@ func TestWebSocketSlowReaderIsCutOff(t *testing.T) {
 	})
 }
 
+// wire is a connection that counts what comes.
+type wire struct {
+	net.Conn
+	bytes atomic.Int64
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.bytes.Add(int64(n))
+	return n, err //nolint:wrapcheck // as the connection itself
+}
+
 // Large frames come compressed to those who offered it, small ones never.
 func TestWebSocketCompressesLargeFrames(t *testing.T) {
 	s := shop(t)
 	for _, compression := range []bool{false, true} {
-		c := s.connectWith(&websocket.Dialer{EnableCompression: compression}, "/ws?token="+key, nil)
+		var conn *wire
+		c := s.connectWith(&websocket.Dialer{EnableCompression: compression, NetDial: func(network, addr string) (net.Conn, error) {
+			tcp, err := net.Dial(network, addr)
+			conn = &wire{Conn: tcp}
+			return conn, err //nolint:wrapcheck // the test's own
+		}}, "/ws?token="+key, nil)
 		c.read()
-		for _, n := range []int{10, 1000, 40000, 70000, 3000000} {
+		for _, n := range []int{10, 1000, 10000, 40000, 70000, 3000000} {
+			before := conn.bytes.Load()
 			if r := c.ask(`{"id":"1","type":"query","sql":"SELECT repeat('ab', %d) AS x"}`, n); len(r.Result[0]["x"].(string)) != 2*n {
 				t.Errorf("%d: %+v", n, r)
+			}
+			// A text of one pair of letters all over takes a hundredth of its length at most.
+			came, packed := int(conn.bytes.Load()-before), compression && 2*n > 32<<10
+			if packed && came > 2*n/100+200 || !packed && came < 2*n {
+				t.Errorf("compression offered %v: %d bytes came in %d", compression, 2*n, came)
 			}
 		}
 	}
