@@ -193,8 +193,16 @@ func (p *parser) skipParentheses() {
 	}
 }
 
-// literal reads a constant; nil for anything else.
+// literal reads a constant; nil for anything else, of which one may be the beginning: 'a' 'b', 1 + 2.
 func (p *parser) literal() *Literal {
+	constant := p.constant()
+	if next := p.peek(); next.kind == text || next.kind == mark {
+		return nil
+	}
+	return constant
+}
+
+func (p *parser) constant() *Literal {
 	t := p.next()
 	switch {
 	case t.is("NULL"):

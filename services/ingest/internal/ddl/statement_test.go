@@ -64,6 +64,8 @@ func TestParseAddedColumns(t *testing.T) {
 		"ALTER TABLE t ADD a INT DEFAULT (b + 1)":                                                               {{Name: "a", Computed: true}},
 		"ALTER TABLE t ADD a INT DEFAULT NULL FIRST":                                                            {{Name: "a", Default: &Literal{Null: true}}},
 		"ALTER TABLE t ADD a INT COLUMN_FORMAT DEFAULT":                                                         {{Name: "a"}},
+		`ALTER TABLE t ADD a VARCHAR(9) DEFAULT '50\%\n\'\_'`:                                                   {{Name: "a", Default: &Literal{Text: "50\\%\n'\\_", Quoted: true}}},
+		"ALTER TABLE t ADD a VARCHAR(9) DEFAULT 'a' 'b'":                                                        {{Name: "a", Computed: true}},
 		"ALTER TABLE t ADD a VARCHAR(9) DEFAULT _utf8mb4'x'":                                                    {{Name: "a", Computed: true}},
 	}
 	for sql, want := range tests {

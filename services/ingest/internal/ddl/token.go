@@ -104,6 +104,9 @@ func unquote(s string, escapes bool) (content string, length int) {
 		switch {
 		case s[i] == '\\' && escapes && i+1 < len(s):
 			i++
+			if s[i] == '%' || s[i] == '_' { // they keep it, for LIKE
+				b.WriteByte('\\')
+			}
 			b.WriteByte(unescape(s[i]))
 		case s[i] == quote && i+1 < len(s) && s[i+1] == quote:
 			i++

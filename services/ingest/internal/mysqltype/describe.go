@@ -28,6 +28,9 @@ func Describe(s SchemaColumn) (Column, error) {
 			c.kind = kindUint
 		}
 	}
+	if strings.HasSuffix(s.ColumnType, ") /* mariadb-5.3 */") {
+		return Column{}, errOldFraction(s.Name)
+	}
 	switch strings.ToLower(s.DataType) {
 	case "tinyint":
 		integer(1)

@@ -37,6 +37,8 @@ type storedColumn struct {
 
 	charset *Charset
 	labels  []string
+	// modern makes of a value of before MySQL 5.6 one as stored since; nil where it is.
+	modern func([]byte) []byte
 }
 
 // Row is a row image cut into its values; nil is null. The values share the event's memory.
@@ -153,6 +155,9 @@ func (im *Image) shown(b *frame.ColumnBuilder, c *storedColumn, v []byte) error 
 
 // value appends one stored value. Split has made sure that it has the size its type asks for.
 func (im *Image) value(b *frame.ColumnBuilder, c *storedColumn, v []byte) error {
+	if c.modern != nil {
+		v = c.modern(v)
+	}
 	switch c.kind {
 	case kindInt:
 		b.Int(signed(littleEndian(v), c.size))

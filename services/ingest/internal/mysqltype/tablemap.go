@@ -24,8 +24,11 @@ const (
 	typeFloat      = 4
 	typeDouble     = 5
 	typeLongLong   = 8
+	typeTimestamp  = 7
 	typeInt24      = 9
 	typeDate       = 10
+	typeTime       = 11
+	typeDatetime   = 12
 	typeYear       = 13
 	typeVarchar    = 15
 	typeBit        = 16
@@ -47,6 +50,9 @@ const (
 // expressions. Nobody can select them.
 const hiddenPrefix = "!hidden!"
 
+// hashPrefix begins the names of those that MariaDB makes for unique indexes on long columns. A user's own may be named so, too.
+const hashPrefix = "DB_ROW_HASH_"
+
 // NewImage builds the reader for rows that follow columns. known are the table's columns from the
 // schema, where they could be read: the binlog does not tell MariaDB's UUID from
 // BINARY(16). charset resolves a collation's number. key names the key's columns. rules apply to table.
@@ -67,7 +73,8 @@ func NewImage(table string, columns []MapColumn, known []Column, key []string, c
 			return nil, err
 		}
 		stored.frame = -1
-		if keep && !strings.HasPrefix(m.Name, hiddenPrefix) {
+		hidden := strings.HasPrefix(m.Name, hiddenPrefix) || strings.HasPrefix(m.Name, hashPrefix) && len(known) > 0 && schema[m.Name] == nil
+		if keep && !hidden {
 			stored.frame = len(im.Columns)
 			im.Columns = append(im.Columns, column)
 		}
@@ -157,6 +164,21 @@ func describeStored(m MapColumn, known *Column, charset func(uint64) (*Charset, 
 		temporal(kindDatetime, 5)
 	case typeTime2:
 		temporal(kindTime, 3)
+	case typeTimestamp, typeDatetime, typeTime:
+		if known == nil || strings.Contains(known.SourceType, "(") {
+			return s, c, errOldFraction(m.Name) // whose size the binlog does not tell
+		}
+		switch typ {
+		case typeTimestamp:
+			fixed(kindTimestamp, 4)
+			s.modern = modernTimestamp
+		case typeDatetime:
+			fixed(kindDatetime, 8)
+			s.modern = modernDatetime
+		default:
+			fixed(kindTime, 3)
+			s.modern = modernTime
+		}
 	case typeEnum, typeSet:
 		if err := resolve(); err != nil {
 			return s, c, &UnsupportedError{m.Name, err.Error()}
