@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 // Of DuckDB's C API, whose header is the driver's and cannot be reached from here. Weak, because only the driver's package names the
@@ -22,8 +23,10 @@ enum {
 	MICROSECOND = 1000,
 	// How long a statement runs by itself before it is helped: two threads made one of a millisecond slower.
 	SOON = 2000 * MICROSECOND,
-	// How often a thread that finds no task looks again: at first, and at last.
+	// How often a thread that finds no task looks again: at first, at last while a statement is helped, whose next tasks may come at any
+	// moment, and at last when none is.
 	FIRST = 10 * MICROSECOND,
+	SOONER = 80 * MICROSECOND,
 	LAST = 500 * MICROSECOND,
 	// How long it does that when no statement waits for its first rows.
 	ENOUGH = 2000 * MICROSECOND,
@@ -56,18 +59,21 @@ static void work(crew *c) {
 			pause = FIRST;
 			continue;
 		}
-		if (idle >= ENOUGH && atomic_load(&c->helped) == 0) {
+		bool helps = atomic_load(&c->helped) > 0;
+		if (idle >= ENOUGH && !helps) {
 			return;
 		}
 		struct timespec span = {.tv_nsec = pause};
 		nanosleep(&span, NULL);
 		idle += pause;
-		pause = pause * 2 < LAST ? pause * 2 : LAST;
+		long most = helps ? SOONER : LAST;
+		pause = pause * 2 < most ? pause * 2 : most;
 	}
 }
 
 static void *run(void *argument) {
 	crew *c = argument;
+	prctl(PR_SET_TIMERSLACK, 1UL); // else each pause is 50 µs longer
 	uint64_t seen = 0;
 	pthread_mutex_lock(&c->mutex);
 	for (;;) {

@@ -1,5 +1,6 @@
 package duck
 
+// #cgo linux CFLAGS: -fexceptions
 // #include "lend.h"
 import "C"
 

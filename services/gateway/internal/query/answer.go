@@ -33,7 +33,7 @@ func (h *Handle) Cancel() bool { return h.ticket.stop(cancelled()) }
 // Run runs the statement to its end. It is called once.
 func (h *Handle) Run() { h.run() }
 
-// Quick tells whether the statement took less than a millisecond when it ran last, and is likely to do so again.
+// Quick tells whether the statement took less than two milliseconds when it ran last, and is likely to do so again.
 func (h *Handle) Quick() bool { return h.ticket.plan != nil && h.ticket.plan.quick.Load() }
 
 // Go runs a statement beside the caller, as Begin and Run do.

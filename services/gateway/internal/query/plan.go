@@ -20,7 +20,7 @@ type plan struct {
 }
 
 // quick is how long a statement takes at most that others on its connection may have to wait for.
-const quick = time.Millisecond
+const quick = 2 * time.Millisecond
 
 // planned is the plan of the ticket's statement.
 func (t *ticket) planned() *plan {

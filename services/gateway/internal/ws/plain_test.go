@@ -36,6 +36,8 @@ var plainFrames = []string{
 	`{"id":"1","type":"query","sql":"SELECT 1 AS a"}`,
 	`{"type":"execute","statement":"s1","id":"a b"}`,
 	`{"id":"1","type":"cancel","target":"7","type":"ping"}`,
+	`{"id":"1","type":"query","sql":"SELECT ?","params":[1]}`,
+	`{"id":"1","params":["a b",-7,0,-0,"",999999999999999999,"1"],"type":"query"}`,
 	`{}`,
 }
 
@@ -47,9 +49,13 @@ func TestPlainFramesAreReadAsEncodingJSONReadsThem(t *testing.T) {
 		}
 		agree(t, []byte(text))
 	}
+	for _, params := range []string{"01", "-01", "00", "-", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "999999999999999999", "1.5", "1e3", "", "1,", ",1", "1 ", `"a`, `"é"`, `"\\n"`, "[1]", "null", "1]", `1],"params":[2`} {
+		agree(t, []byte(`{"id":"1","params":[`+params+`],"type":"query","sql":"SELECT ?"}`))
+	}
 	parts := []string{
 		`{`, `}`, `,`, `:`, `"`, `"id"`, `"ID"`, `"type"`, `"sql"`, `"target"`, `"statement"`, `"meta"`, `""`, `"welcome"`, `"x\n"`, `"é"`, `"a"`, ` `, `1`, `null`, `[`,
 		`"id":"1",`, `"id":"1"`, `"type":"query"`, `,"sql":"SELECT 1"`, "\"\x01\"", "\"\xff\"", strings.Repeat("x", 129),
+		`"params":[`, `]`, `"params":[1,"a"]`, `,"params":[7]`, `-`, `0`, `12`, `1.5`, `1e3`, `9223372036854775808`, `,2`, `,"b"`, `true`, `"params":null`,
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200_000 {
