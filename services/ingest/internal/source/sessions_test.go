@@ -94,7 +94,9 @@ func TestNamesInLowerCase(t *testing.T) {
 	r.start()
 	r.converge()
 	r.exec("INSERT INTO ORDERS VALUES (3, 3)", "TRUNCATE Items", "DROP TABLE GONE", "ALTER TABLE oRders ADD COLUMN W INT DEFAULT 4", "CREATE TABLE Made (id INT PRIMARY KEY)",
-		"INSERT INTO MADE VALUES (1)", "RENAME TABLE Made TO Named", "INSERT INTO NAMED VALUES (2)", "ALTER TABLE "+strings.ToUpper(r.schema)+".ITEMS RENAME TO Rows_", "INSERT INTO ROWS_ VALUES (5)")
+		"INSERT INTO MADE VALUES (1)")
+	r.converge()
+	r.exec("RENAME TABLE Made TO Named", "INSERT INTO NAMED VALUES (2)", "ALTER TABLE "+strings.ToUpper(r.schema)+".ITEMS RENAME TO Rows_", "INSERT INTO ROWS_ VALUES (5)")
 	r.converge()
 	r.recopied(nil, []string{"orders", "items"}, "")
 }
