@@ -19,16 +19,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chittihq/duckling/bench/gateway/loop"
 	"github.com/chittihq/duckling/bench/internal/report"
 	"github.com/chittihq/duckling/testkit/usage"
 )
 
 // statement is one that is measured.
-type statement struct {
-	Name string
-	SQL  string
-	Key  bool // takes a key as its parameter
-}
+type statement loop.Statement
 
 var statements = []statement{
 	{"SELECT 1", "SELECT 1 AS a", false},
@@ -46,13 +43,7 @@ const (
 )
 
 // outcome is what one round gave.
-type outcome struct {
-	Count     int
-	Seconds   float64
-	Latencies []float64 // ms, sorted
-	// CPU is the processor time of the process that ran the statements, and Client that of the one that asked for them, in seconds.
-	CPU, Client float64
-}
+type outcome loop.Outcome
 
 // cost is the processor time of a statement in microseconds.
 func (o outcome) cost() float64 { return 1e6 * o.CPU / float64(o.Count) }
@@ -69,9 +60,9 @@ func (o outcome) at(q float64) float64 {
 }
 
 type options struct {
-	rows, only, binary, threads, env string
-	rounds                           int
-	seconds                          float64
+	rows, only, binary, bare, threads, env string
+	rounds                                 int
+	seconds                                float64
 }
 
 func main() {
@@ -106,16 +97,25 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // it is in the system's temporary directory
+	build := func(name, of string) (string, error) {
+		path := filepath.Join(dir, name)
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, ".") //nolint:gosec // a fixed command
+		cmd.Dir = of
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("building %s (run this in bench/): %w\n%s", name, err, out)
+		}
+		return path, nil
+	}
 	if o.binary == "" {
-		o.binary = filepath.Join(dir, "gateway")
-		build := exec.CommandContext(ctx, "go", "build", "-o", o.binary, ".") //nolint:gosec // a fixed command
-		build.Dir = filepath.Join("..", "services", "gateway")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building the gateway (run this in bench/): %w\n%s", err, out)
+		if o.binary, err = build("gateway", filepath.Join("..", "services", "gateway")); err != nil {
+			return err
 		}
 	}
-	page := report.New("gateway", fmt.Sprintf("Statements without a result cache, by a loop over database/sql and the driver, by a loop over package duck (the driver's C API without database/sql), both with DuckDB's own threads, "+
-		"and through the gateway over WebSocket. Every side prepares once; loops and gateway have the machine in turns, in %d rounds of %v s, and the median of the rounds counts. "+
+	if o.bare, err = build("bare", filepath.Join("gateway", "bare")); err != nil {
+		return err
+	}
+	page := report.New("gateway", fmt.Sprintf("Statements without a result cache, by a loop over database/sql and the driver, by a loop over package duck (the driver's C API without database/sql), both with DuckDB's own threads and each a program of its own: the first has glibc's allocator, as any program that uses the driver, and the second package duck's, as the gateway. "+
+		"Then through the gateway over WebSocket. Every side prepares once; loops and gateway have the machine in turns, in %d rounds of %v s, and the median of the rounds counts. "+
 		"The gateway's client is a process of its own on the same cores. WebSocket alone is a server that answers the same frames with a constant.", o.rounds, o.seconds))
 	floor, err := serveEcho(ctx)
 	if err != nil {
