@@ -31,6 +31,10 @@ const (
 	maxConditions  = 4000      // AND and OR
 	maxSigns       = 16        // + and - in a row
 	maxLooks       = 1 << 20   // of the lexer at operators, see dialect.Operators
+
+	maxSubqueries = 10  // in the expressions of one another: with each the time doubles, to minutes at thirty
+	maxLambdas    = 10  // likewise
+	maxCalls      = 150 // of functions in one another's arguments
 )
 
 // unfit judges a statement by its text, before the parser does, which takes seconds for long chains.
@@ -82,6 +86,34 @@ func (w *weight) add(n node, class, kind string) error {
 	case kind == "SELECT_NODE", kind == "JOIN":
 		if w.queries++; w.queries > maxQueries {
 			return refuse(n, "the statement has more than %d SELECTs and joins", maxQueries)
+		}
+	}
+	return nil
+}
+
+// nesting is how deep a node is in what takes DuckDB ever longer to plan.
+type nesting struct{ subqueries, lambdas, calls int }
+
+// enter counts a node in, and refuses it when that is too deep.
+func (d *nesting) enter(n node) error {
+	switch text(n, "class") {
+	case "SUBQUERY":
+		if d.subqueries++; d.subqueries > maxSubqueries {
+			return refuse(n, "the statement has more than %d subqueries in one another's expressions", maxSubqueries)
+		}
+	case "LAMBDA":
+		if n[isLambda] == nil {
+			return nil // JSON's arrow
+		}
+		if d.lambdas++; d.lambdas > maxLambdas {
+			return refuse(n, "the statement has more than %d lambdas in one another", maxLambdas)
+		}
+	case "FUNCTION":
+		if n["is_operator"] == true {
+			return nil
+		}
+		if d.calls++; d.calls > maxCalls {
+			return refuse(n, "the statement has more than %d calls in one another's arguments", maxCalls)
 		}
 	}
 	return nil

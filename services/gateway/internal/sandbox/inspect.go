@@ -18,6 +18,7 @@ type inspection struct {
 	database string
 	weight   *weight
 	aliases  map[string]bool
+	nesting  nesting
 }
 
 // inspect reads the output of json_serialize_sql.
@@ -63,6 +64,10 @@ func (i inspection) walk(v any) error {
 
 func (i inspection) node(n node) error {
 	if err := i.allow(n); err != nil {
+		return err
+	}
+	// i is this call's own, so what is counted here counts for the children only.
+	if err := i.nesting.enter(n); err != nil {
 		return err
 	}
 	for key, child := range n {
