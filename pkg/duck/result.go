@@ -1,6 +1,7 @@
 package duck
 
 // #include "answer.h"
+// // DuckDB calls nothing in Go, because no function in Go is registered with it.
 // #cgo noescape answer_begin
 // #cgo nocallback answer_begin
 // #cgo noescape answer_next
