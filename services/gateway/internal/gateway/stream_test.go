@@ -209,6 +209,10 @@ func TestWebSocketSubscription(t *testing.T) {
 	}
 	p.Exec("DELETE FROM t")
 	p.Publish()
+	gentest.Eventually(t, func() bool { // else it might be news for the next subscription
+		_, m := s.get("/metrics")
+		return value(t, m, `duckling_gateway_generation{database="default"}`) == 4
+	})
 	if r := c.ask(`{"id":"3","type":"unsubscribe","target":"1"}`); r.Result[0]["unsubscribed"] != false {
 		t.Errorf("%+v", r)
 	}

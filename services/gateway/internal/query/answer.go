@@ -34,7 +34,10 @@ func (h *Handle) Cancel() bool { return h.ticket.stop(cancelled()) }
 func (h *Handle) Run() { h.run() }
 
 // Quick tells whether the statement took less than two milliseconds when it ran last, and is likely to do so again.
-func (h *Handle) Quick() bool { return h.ticket.plan != nil && h.ticket.plan.quick.Load() }
+func (h *Handle) Quick() bool { return h.ticket.plan != nil && h.ticket.plan.within(quick) }
+
+// Brief is Quick for a tenth of a millisecond.
+func (h *Handle) Brief() bool { return h.ticket.plan != nil && h.ticket.plan.within(brief) }
 
 // Go runs a statement beside the caller, as Begin and Run do.
 func (sn *Snapshot) Go(st Statement, options encode.Options, dst []byte, done func(Answer)) *Handle {
@@ -68,10 +71,11 @@ func (t *ticket) answer(dst []byte, options encode.Options) Answer {
 	columns := rows.Columns()
 	plan := rows.plan
 	rows.Close()
-	plan.quick.Store(err == nil && t.took < quick)
 	if err != nil {
+		plan.took.Store(0)
 		return Answer{Err: err}
 	}
+	plan.took.Store(int64(t.took))
 	return Answer{JSON: json, Columns: columns}
 }
 

@@ -15,12 +15,22 @@ type plan struct {
 	sql         string // what DuckDB gets
 	translation *dialect.Translation
 	err         error
-	volatile    bool        // the same data may give another result
-	quick       atomic.Bool // it took less than the time of that name when it ran last
+	volatile    bool         // the same data may give another result
+	took        atomic.Int64 // how many nanoseconds it took when it ran last; 0 when that is not known, or it failed
 }
 
-// quick is how long a statement takes at most that others on its connection may have to wait for.
-const quick = 2 * time.Millisecond
+const (
+	// quick is how long a statement takes at most that others on its connection may have to wait for.
+	quick = 2 * time.Millisecond
+	// brief is how long one takes at most for which another goroutine would be no gain.
+	brief = 100 * time.Microsecond
+)
+
+// within tells whether the statement took less than a time when it ran last.
+func (p *plan) within(most time.Duration) bool {
+	took := p.took.Load()
+	return took > 0 && took < int64(most)
+}
 
 // planned is the plan of the ticket's statement.
 func (t *ticket) planned() *plan {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/contrib/websocket"
@@ -66,7 +67,7 @@ const (
 var errSlowReader = errors.New("the client reads too slowly")
 
 // outbox sends a connection's frames in order. There is no goroutine for it: whoever puts a frame into an idle outbox
-// writes it, and what others have put in the meantime. Frames are bounded by bytes, not counting those that
+// writes it, and what others have put in the meantime, or holds it for the next. Frames are bounded by bytes, not counting those that
 // are being written.
 type outbox struct {
 	conn   *websocket.Conn
@@ -78,7 +79,8 @@ type outbox struct {
 
 	mu      sync.Mutex // guards the fields below
 	queue   []*buffer
-	queued  int // bytes in queue and in writing
+	queued  int         // bytes in queue and in writing
+	held    atomic.Bool // there are frames that nobody writes; written to under mu
 	writing bool
 	closed  bool // nothing more comes in
 	dead    bool // nothing more goes out
@@ -92,7 +94,27 @@ type drain struct {
 }
 
 // put queues a frame. When it returns true the caller must call flush.
-func (o *outbox) put(b *buffer) (flush bool) {
+func (o *outbox) put(b *buffer) (flush bool) { return o.add(b, false) }
+
+// hold queues a frame that is to be sent with the next one, or by release. When it returns true that is to be now.
+func (o *outbox) hold(b *buffer) (now bool) { return o.add(b, true) }
+
+// holds tells whether there may be frames that wait for release.
+func (o *outbox) holds() bool { return o.held.Load() }
+
+// release writes what is held.
+func (o *outbox) release() {
+	o.mu.Lock()
+	flush := o.held.Load() && !o.writing
+	o.writing = o.writing || flush
+	o.held.Store(false)
+	o.mu.Unlock()
+	if flush {
+		o.flush()
+	}
+}
+
+func (o *outbox) add(b *buffer, hold bool) (now bool) {
 	o.mu.Lock()
 	n := len(b.bytes)
 	if o.closed {
@@ -107,8 +129,15 @@ func (o *outbox) put(b *buffer) (flush bool) {
 	}
 	o.queue = append(o.queue, b)
 	o.queued += n
-	flush = !o.writing
+	if hold && !o.writing {
+		o.held.Store(true)
+		now := o.queued > together/2
+		o.mu.Unlock()
+		return now
+	}
+	flush := !o.writing
 	o.writing = true
+	o.held.Store(false)
 	o.mu.Unlock()
 	return flush
 }

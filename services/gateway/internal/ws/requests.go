@@ -48,6 +48,15 @@ func (s *session) reply(c *call, b *buffer) {
 	s.working.Done()
 }
 
+// replyTogether is reply for a statement that the reader runs while it has read more: the frame is sent with theirs.
+func (s *session) replyTogether(c *call, b *buffer) {
+	s.close(c)
+	if s.out.hold(b) {
+		s.out.release()
+	}
+	s.working.Done()
+}
+
 func (s *session) replyFailure(c *call, err error) {
 	s.reply(c, failure(c.id, err, time.Since(c.began)))
 }
@@ -80,7 +89,7 @@ func (s *session) answer(f *frame, st query.Statement, options encode.Options, b
 	if err != nil {
 		return err
 	}
-	b, meta, manifest := newBuffer(), f.Meta, snapshot.Manifest()
+	b, meta, manifest, more := newBuffer(), f.Meta, snapshot.Manifest(), false
 	b.bytes = append(begin(b.bytes, c.id, true), `,"result":`...)
 	handle := snapshot.Begin(st, options, b.bytes, func(a query.Answer) {
 		if a.Err != nil {
@@ -92,10 +101,15 @@ func (s *session) answer(f *frame, st query.Statement, options encode.Options, b
 			b.bytes = appendMeta(b.bytes, a.Columns, manifest, time.Now())
 		}
 		b.bytes = append(b.bytes, '}')
-		s.reply(c, b)
+		if more {
+			s.replyTogether(c, b)
+		} else {
+			s.reply(c, b)
+		}
 	})
 	alone := s.cancelBy(c, handle.Cancel)
-	if alone && s.lone && handle.Quick() {
+	if s.received != nil && handle.Brief() || alone && s.lone && handle.Quick() {
+		more = s.more > 0
 		return s.inTurn(handle.Run)
 	}
 	go handle.Run()

@@ -37,8 +37,9 @@ type session struct {
 	statements statements
 	prepared   int           // how many statements got a name; only the reader uses it
 	input      []byte        // the frame being read; likewise
-	lone       bool          // the client had sent nothing else when that frame was read; likewise
-	received   func() int    // see the function of that name
+	more       int           // how many bytes of later frames have been read with it, as far as can be told; likewise
+	lone       bool          // nothing was read with it; likewise
+	received   func() int    // see the function of that name; nil when that cannot be told
 	turn       atomic.Uint64 // see inTurn
 	seen       uint64        // the turn at Server.Run's last look; only that uses it
 	ended      chan *ending  // is told by the last reader why the connection ends
@@ -243,6 +244,11 @@ func (s *session) read() *ending {
 		if why := s.handle(text); why != nil {
 			return why
 		}
+		if s.more <= 0 && s.out.holds() {
+			if err := s.inTurn(s.out.release); err != nil {
+				return endElsewhere
+			}
+		}
 	}
 }
 
@@ -250,7 +256,7 @@ var errTooLarge = errors.New("the frame is too large")
 
 // next reads a message. It is valid until the next call. The limit holds for what a compressed frame unpacks to as well.
 func (s *session) next() ([]byte, error) {
-	before := s.received()
+	before := s.count()
 	_, r, err := s.conn.NextReader()
 	if err != nil {
 		return nil, err
@@ -271,7 +277,12 @@ func (s *session) next() ([]byte, error) {
 		case len(in) > maxFrame:
 			return nil, errTooLarge
 		case errors.Is(err, io.EOF):
-			s.lone = s.received()-before == frameSize(len(in))
+			arrived := s.count() - before
+			if arrived > 0 {
+				s.more = arrived
+			}
+			s.more -= frameSize(len(in))
+			s.lone = arrived > 0 && s.more == 0
 			return in, nil
 		case err != nil:
 			return nil, err

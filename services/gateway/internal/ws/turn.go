@@ -11,17 +11,22 @@ import (
 // DuckDB does. The session's turn says who reads: it is even while its reader reads, and odd while the reader runs a statement. A
 // statement that takes long after all, or a reply that its client does not take, must not keep later frames waiting, a cancel among
 // them: then another goroutine takes the next turn, and the one that comes back finds that and leaves.
+//
+// Where a client sends many statements without waiting, the reader runs those that are brief one after the other, and their replies go out
+// together, once no more of their frames have been read. That is told by how many bytes have been read, which is right but for
+// fragments and pings among the frames: then it may seem that there is more, and the replies wait for Run.
 
 // errElsewhere says that another goroutine reads the connection now.
 var errElsewhere = errors.New("another goroutine reads on")
 
 var endElsewhere = &ending{0, ""}
 
-// inTurn runs the only statement of the session in its reader's goroutine.
-func (s *session) inTurn(run func()) error {
+// inTurn does something in the goroutine of the session's reader.
+func (s *session) inTurn(do func()) error {
 	mine := s.turn.Add(1)
-	run()
+	do()
 	if !s.turn.CompareAndSwap(mine, mine+1) {
+		s.out.release() // the one that reads now may wait for the client
 		return errElsewhere
 	}
 	return nil
@@ -55,9 +60,30 @@ func (s *Server) Run(ctx context.Context) error {
 				go one.readOn()
 			}
 			one.seen = turn
+			if one.out.holds() {
+				one.relieve()
+			}
 		}
 		s.mu.Unlock()
 	}
+}
+
+// relieve sends what is held.
+func (s *session) relieve() {
+	if s.join() {
+		go func() {
+			defer s.working.Done()
+			s.out.release()
+		}()
+	}
+}
+
+// count is how many bytes have come from the client, 0 when that cannot be told.
+func (s *session) count() int {
+	if s.received == nil {
+		return 0
+	}
+	return s.received()
 }
 
 // counting is a connection that counts what is read from it. One goroutine reads at a time.
@@ -88,7 +114,7 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return &counting{Conn: conn}, nil
 }
 
-// received is how many bytes have come from the client.
+// received is how many bytes have come from the client, or nil when nobody counts them.
 func received(conn net.Conn) func() int {
 	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
 		conn = hijacked.UnsafeConn()
@@ -96,7 +122,7 @@ func received(conn net.Conn) func() int {
 	if c, ok := conn.(*counting); ok {
 		return func() int { return c.bytes }
 	}
-	return func() int { return 0 } // no frame looks as if it had come alone
+	return nil
 }
 
 // frameSize is what a client's frame of one piece, not compressed, takes on the wire (RFC 6455, 5.2).
