@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/contrib/websocket"
@@ -79,8 +78,7 @@ type outbox struct {
 
 	mu      sync.Mutex // guards the fields below
 	queue   []*buffer
-	queued  int         // bytes in queue and in writing
-	held    atomic.Bool // there are frames that nobody writes; written to under mu
+	queued  int // bytes in queue and in writing
 	writing bool
 	closed  bool // nothing more comes in
 	dead    bool // nothing more goes out
@@ -96,25 +94,32 @@ type drain struct {
 // put queues a frame. When it returns true the caller must call flush.
 func (o *outbox) put(b *buffer) (flush bool) { return o.add(b, false) }
 
-// hold queues a frame that is to be sent with the next one, or by release. When it returns true that is to be now.
-func (o *outbox) hold(b *buffer) (now bool) { return o.add(b, true) }
+// hold queues a frame that is to be sent with the next one, or by release, unless there is enough for a write.
+func (o *outbox) hold(b *buffer) {
+	if o.add(b, true) {
+		o.flush()
+	}
+}
 
-// holds tells whether there may be frames that wait for release.
-func (o *outbox) holds() bool { return o.held.Load() }
+// holds tells whether there are frames that nobody writes.
+func (o *outbox) holds() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) > 0 && !o.writing
+}
 
 // release writes what is held.
 func (o *outbox) release() {
 	o.mu.Lock()
-	flush := o.held.Load() && !o.writing
+	flush := len(o.queue) > 0 && !o.writing
 	o.writing = o.writing || flush
-	o.held.Store(false)
 	o.mu.Unlock()
 	if flush {
 		o.flush()
 	}
 }
 
-func (o *outbox) add(b *buffer, hold bool) (now bool) {
+func (o *outbox) add(b *buffer, hold bool) (flush bool) {
 	o.mu.Lock()
 	n := len(b.bytes)
 	if o.closed {
@@ -122,22 +127,15 @@ func (o *outbox) add(b *buffer, hold bool) (now bool) {
 		b.recycle()
 		return false
 	}
-	if len(o.queue) > 0 && o.queued+n > o.budget {
+	if o.writing && len(o.queue) > 0 && o.queued+n > o.budget {
 		o.mu.Unlock()
 		o.fail(errSlowReader, false)
 		return false
 	}
 	o.queue = append(o.queue, b)
 	o.queued += n
-	if hold && !o.writing {
-		o.held.Store(true)
-		now := o.queued > together/2
-		o.mu.Unlock()
-		return now
-	}
-	flush := !o.writing
-	o.writing = true
-	o.held.Store(false)
+	flush = !o.writing && (!hold || o.queued > together/2)
+	o.writing = o.writing || flush
 	o.mu.Unlock()
 	return flush
 }

@@ -51,9 +51,7 @@ func (s *session) reply(c *call, b *buffer) {
 // replyTogether is reply for a statement that the reader runs while it has read more: the frame is sent with theirs.
 func (s *session) replyTogether(c *call, b *buffer) {
 	s.close(c)
-	if s.out.hold(b) {
-		s.out.release()
-	}
+	s.out.hold(b)
 	s.working.Done()
 }
 
